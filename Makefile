@@ -1,0 +1,71 @@
+# One file runs everything: `make` lists the targets.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# $(call lock,NAME,EXTRAS,OPTIONS): requirements/NAME.lock from the extras, with hashes and no index address.
+UV ?= $(BIN)/uv
+lock = $(UV) pip compile pyproject.toml requirements/build.in $(addprefix --extra ,$(2)) $(3) \
+  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+  --no-emit-package edge-xray --custom-compile-command "make lock" --quiet --output-file requirements/$(1).lock
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast lint format demo-model lock bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.demo  ## see the line work: a broker, a doctor's end, an agent and synthetic radiographs
+	@$(BIN)/edge-agent demo --once
+
+test: $(VENV)/.dev mosquitto lint  ## everything CI runs: lint, types, import rules and all tests
+	$(BIN)/pytest
+
+test-fast: $(VENV)/.dev  ## the tests of edge and doctor alone, without TensorFlow
+	$(BIN)/pytest tests/edge tests/doctor
+
+lint: $(VENV)/.dev  ## lint, types and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev  ## format the code
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+demo-model: $(VENV)/.dev  ## rebuild the demo's bundle from nothing: phantoms, training, quantizing
+	deploy/demo-model.sh
+
+bench: $(VENV)/.dev  ## the figures of docs/benchmarks.md that need no data from outside
+	$(BIN)/python tests/benchmarks/cold_start.py
+
+lock:  ## resolve the lock files anew
+	$(call lock,dev,dev)
+	$(call lock,edge,edge dicom,--constraint requirements/dev.lock)
+	$(call lock,demo,demo,--constraint requirements/dev.lock)
+	$(call lock,doctor,doctor,--constraint requirements/dev.lock)
+	$(call lock,trainer,trainer converter dicom,--constraint requirements/dev.lock)
+
+clean:  ## remove what the targets above made
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed and $(PYTHON) was not found; install it, or: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3.11-venv" >&2; rm -rf $(VENV); exit 1; }
+
+# Each stamp holds one environment: exactly its lock file, then this project without resolving anything.
+$(VENV)/.%: requirements/%.lock pyproject.toml | $(BIN)/python
+	@echo "installing $* into $(VENV) (once)"
+	@$(PIP) install --quiet --require-hashes --requirement requirements/$*.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: mosquitto
+mosquitto:  # the tests run a real broker; Debian keeps it in /usr/sbin, which is not on everybody's PATH
+	@PATH="$$PATH:/usr/sbin"; command -v mosquitto >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mosquitto >/dev/null; } || { \
+	  echo "the tests need a real mosquitto broker; on Debian or Ubuntu: sudo apt-get install mosquitto" >&2; exit 1; }

@@ -1,0 +1,168 @@
+"""The network's input -> logits and features. The only module that knows an interpreter.
+
+Two runtimes load the same file: ai-edge-litert, and tflite-runtime where that is what a board has. Which one runs is
+decided once, by name, and is part of every report; neither is ever exchanged for the other in silence.
+"""
+
+import importlib
+import os
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import BundleError, ConfigError
+
+RUNTIMES: Final = {"litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
+"""Name to module, in the order in which `auto` looks for them."""
+
+_FEATURE_RANK: Final = 4
+_LOGIT_RANK: Final = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Output:
+    """What the network says of one image.
+
+    Attributes:
+        logits: `(labels,) float32`, dequantized.
+        features: `(7, 7, C) float32`, the last feature map, dequantized.
+    """
+
+    logits: npt.NDArray[np.float32]
+    features: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dense:
+    """One fully connected layer as the model file holds it: `y = scale * (weights - zero_point) @ x + bias`.
+
+    Attributes:
+        weights: `(outputs, inputs)`, int8 or float32.
+        scale: `(outputs, 1)` or `(1, 1) float32`; 1 for float weights.
+        zero_point: `(outputs, 1)` or `(1, 1) float32`; 0 for float weights.
+        bias: `(outputs,) float32`.
+    """
+
+    weights: npt.NDArray[Any]
+    scale: npt.NDArray[np.float32]
+    zero_point: npt.NDArray[np.float32]
+    bias: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """The layers between features and logits.
+
+    Attributes:
+        pooled: True where the features are averaged over space first; else they are flattened, row by row.
+        layers: In order; a ReLU follows each but the last.
+    """
+
+    pooled: bool
+    layers: tuple[Dense, ...]
+
+
+class Classifier:
+    """A loaded model.
+
+    Args:
+        model: The content of a `.tflite` file with uint8 RGB input and two outputs, logits and features.
+        runtime: A name of `RUNTIMES`, or `auto` for the first that is installed.
+        threads: Processor threads; None for all cores, at most four.
+
+    Raises:
+        ConfigError: The runtime is not installed.
+        BundleError: The runtime cannot load the model, or it is not of that shape.
+    """
+
+    def __init__(self, model: bytes, *, runtime: str = "auto", threads: int | None = None) -> None:
+        self.runtime, interpreter_class = _load_runtime(runtime)
+        try:
+            self._interpreter: Any = interpreter_class(
+                model_content=model, num_threads=threads or min(os.cpu_count() or 1, 4)
+            )
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise BundleError(f"{self.runtime} cannot load the model ({error}); convert it for this runtime") from error
+        self._input, self._logits, self._features = self._tensors()
+
+    def run(self, pixels: npt.NDArray[np.uint8]) -> Output:
+        """Run the network on one image.
+
+        Args:
+            pixels: `(224, 224, 3) uint8, RGB, 0-255`.
+        """
+        self._interpreter.set_tensor(self._input, pixels[np.newaxis])
+        self._interpreter.invoke()
+        return Output(
+            logits=self._interpreter.get_tensor(self._logits)[0],
+            features=self._interpreter.get_tensor(self._features)[0],
+        )
+
+    def head(self) -> Head:
+        """Read the head's layers from the model itself.
+
+        Raises:
+            BundleError: The graph behind the features is not pooling or flattening and fully connected layers.
+        """
+        operators = self._interpreter._get_ops_details()  # noqa: SLF001 - the only door to the graph both runtimes have
+        dense = [operator for operator in operators if operator["op_name"] == "FULLY_CONNECTED"]
+        if not dense:
+            raise BundleError("expected a model with a fully connected head, found none; convert it with edge-converter")
+        details = {tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()}
+        return Head(
+            pooled=any(operator["op_name"] == "MEAN" for operator in operators),
+            layers=tuple(self._dense(operator["inputs"], details) for operator in dense),
+        )
+
+    def _dense(self, inputs: npt.NDArray[np.int32], details: dict[int, Any]) -> Dense:
+        scale, zero_point = _quantization(details[inputs[1]])
+        weights = self._interpreter.get_tensor(inputs[1])
+        bias = np.zeros(len(weights), np.float32)
+        if len(inputs) > 2 and inputs[2] >= 0:  # noqa: PLR2004 - input, weights, and an optional bias
+            bias_scale, _ = _quantization(details[inputs[2]])
+            bias = self._interpreter.get_tensor(inputs[2]) * bias_scale[:, 0]
+        return Dense(weights=weights, scale=scale, zero_point=zero_point, bias=bias.astype(np.float32))
+
+    def _tensors(self) -> tuple[int, int, int]:
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        by_rank = {len(tensor["shape"]): tensor for tensor in outputs}
+        shapes = [f"{tuple(tensor['shape'])} {np.dtype(tensor['dtype'])}" for tensor in (*inputs, *outputs)]
+        if len(inputs) != 1 or inputs[0]["dtype"] != np.uint8 or set(by_rank) != {_LOGIT_RANK, _FEATURE_RANK}:
+            raise BundleError(
+                "expected a model with one uint8 image in, logits (1, labels) and features (1, 7, 7, C) out, "
+                f"got {', '.join(shapes)}; convert it with edge-converter"
+            )
+        return inputs[0]["index"], by_rank[_LOGIT_RANK]["index"], by_rank[_FEATURE_RANK]["index"]
+
+
+def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Probabilities of logits, `(labels,) float32`, summing to 1."""
+    weights = np.exp(logits - logits.max())
+    return (weights / weights.sum()).astype(np.float32)
+
+
+def _load_runtime(name: str) -> tuple[str, Any]:
+    if name != "auto" and name not in RUNTIMES:
+        raise ConfigError(f"runtime must be auto, {' or '.join(RUNTIMES)}, got {name!r}")
+    for candidate in RUNTIMES if name == "auto" else (name,):
+        try:
+            return candidate, importlib.import_module(RUNTIMES[candidate]).Interpreter
+        except ModuleNotFoundError as error:
+            if error.name not in {RUNTIMES[candidate], RUNTIMES[candidate].partition(".")[0]}:
+                raise
+    wanted = " or ".join(RUNTIMES) if name == "auto" else name
+    raise ConfigError(f"{wanted} is not installed; pip install 'edge-xray[edge]' or 'edge-xray[tflite]'")
+
+
+def _quantization(tensor: dict[str, Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Scale and zero point, `(n, 1) float32` each; 1 and 0 for a float tensor."""
+    parameters = tensor["quantization_parameters"]
+    if len(parameters["scales"]) == 0:
+        return np.ones((1, 1), np.float32), np.zeros((1, 1), np.float32)
+    return (
+        parameters["scales"].astype(np.float32)[:, np.newaxis],
+        parameters["zero_points"].astype(np.float32)[:, np.newaxis],
+    )

@@ -1,0 +1,149 @@
+"""Bytes -> Radiograph: PNG, JPEG, WebP, TIFF and DICOM, one still grayscale picture each.
+
+First stage of the pipeline. Invariant: a picture's declared size is checked before its pixels exist, and whatever is wrong
+with the bytes comes out as `UnreadableImageError` with a sentence for the person who dropped the file.
+"""
+
+import io
+import warnings
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from edge.errors import UnreadableImageError
+from edge.study import Radiograph
+
+MAX_SIZE_BYTES: Final = 256 * 1024 * 1024
+MAX_PIXELS: Final = 100_000_000
+"""A 43 x 43 cm film digitised at 50 micrometres has 74 million pixels."""
+DRAFT_SIDE_PX: Final = 896
+"""A JPEG whose sides are at least twice this is decoded at a half, a quarter or an eighth of its size."""
+SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".dcm"})
+"""What a dataset's image files are called; decoding itself goes by the content."""
+
+_PILLOW_FORMATS: Final = ("PNG", "JPEG", "MPO", "WEBP", "TIFF")
+_EXPECTED: Final = "expected one PNG, JPEG, WebP, TIFF or DICOM picture"
+_DICOM_PREAMBLE_BYTES: Final = 128
+
+
+def is_dicom(content: bytes) -> bool:
+    """Say whether the bytes are a DICOM file by its prefix (PS3.10, 7.1)."""
+    return content[_DICOM_PREAMBLE_BYTES : _DICOM_PREAMBLE_BYTES + 4] == b"DICM"
+
+
+def decode(content: bytes) -> Radiograph:
+    """Decode one picture to 8-bit grayscale.
+
+    Colour is reduced to luma (ITU-R 601); transparency is laid over black; EXIF orientation is applied; more than 8 bits
+    are stretched linearly from the picture's own minimum and maximum to 0-255; large JPEGs are decoded at reduced scale.
+
+    Raises:
+        UnreadableImageError: The bytes are empty, cut short, too large, animated, or no picture of a known kind.
+    """
+    if not content:
+        raise UnreadableImageError(f"{_EXPECTED}, got an empty file; export the image again")
+    if len(content) > MAX_SIZE_BYTES:
+        raise UnreadableImageError(
+            f"{_EXPECTED} of at most {MAX_SIZE_BYTES:,} bytes, got {len(content):,}; export it at a smaller size"
+        )
+    if is_dicom(content):
+        return _decode_dicom(content)
+    return _decode_picture(content)
+
+
+def check_pixel_count(width_px: int, height_px: int) -> None:
+    """Refuse a declared size before any pixel is decoded.
+
+    Raises:
+        UnreadableImageError: More than `MAX_PIXELS`.
+    """
+    if width_px * height_px > MAX_PIXELS:
+        raise UnreadableImageError(
+            f"expected at most {MAX_PIXELS:,} pixels, got {width_px} x {height_px}; export it at a smaller size"
+        )
+
+
+def stretch(values: npt.NDArray[np.floating | np.integer]) -> npt.NDArray[np.uint8]:
+    """Map an array's own minimum and maximum to 0 and 255, linearly; a constant array becomes 0.
+
+    Args:
+        values: `(H, W)`, any real dtype; must be finite.
+
+    Returns:
+        `(H, W) uint8`.
+    """
+    low, high = float(values.min()), float(values.max())
+    if high <= low:
+        return np.zeros(values.shape, np.uint8)
+    return np.rint((values.astype(np.float32) - low) * (255.0 / (high - low))).astype(np.uint8)
+
+
+def _decode_dicom(content: bytes) -> Radiograph:
+    try:
+        from edge import decode_dicom  # noqa: PLC0415 - pydicom is optional and takes half a second to import
+    except ModuleNotFoundError as error:
+        if error.name != "pydicom":
+            raise
+        raise UnreadableImageError(
+            "this is a DICOM file and pydicom is not installed; install it with: pip install 'edge-xray[dicom]'"
+        ) from error
+    return decode_dicom.decode(content)
+
+
+def _decode_picture(content: bytes) -> Radiograph:
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns above 89 million pixels; the limit that holds here is MAX_PIXELS, checked before decoding.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(content), formats=_PILLOW_FORMATS) as picture:
+                return _radiograph_of(picture)
+    except UnreadableImageError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise UnreadableImageError(
+            f"{_EXPECTED}, got {len(content):,} bytes that are none of them; export the image again"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise UnreadableImageError(
+            f"expected at most {MAX_PIXELS:,} pixels, got far more; export it smaller"
+        ) from error
+    except Exception as error:
+        # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error, ... on damaged bytes.
+        raise UnreadableImageError(
+            f"{_EXPECTED}, got a damaged or incomplete one ({error}); copy or export the image again"
+        ) from error
+
+
+def _radiograph_of(picture: Image.Image) -> Radiograph:
+    width_px, height_px = picture.size
+    check_pixel_count(width_px, height_px)
+    frames = getattr(picture, "n_frames", 1)
+    if frames != 1 and picture.format != "MPO":  # an MPO's further frames are previews of the first
+        raise UnreadableImageError(f"expected one still picture, got {frames} frames; export a single frame")
+    mode, media_type = picture.mode, Image.MIME.get(str(picture.format), "image/jpeg")
+    picture.draft("L", (DRAFT_SIDE_PX, DRAFT_SIDE_PX))  # only JPEG can; others ignore it
+    pixels = _gray(ImageOps.exif_transpose(picture))
+    return Radiograph(
+        pixels=pixels,
+        media_type=media_type,
+        source_mode=mode,
+        source_width_px=width_px,
+        source_height_px=height_px,
+    )
+
+
+def _gray(picture: Image.Image) -> npt.NDArray[np.uint8]:
+    """`(H, W) uint8` of any Pillow mode."""
+    if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):
+        values = np.asarray(picture)
+        if not np.isfinite(values).all():
+            raise UnreadableImageError("expected finite pixel values, got NaN or infinity; export the image again")
+        return stretch(values)
+    if picture.has_transparency_data:
+        layer = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", layer.size, (0, 0, 0, 255)), layer).convert("RGB")
+    elif picture.mode == "P":
+        picture = picture.convert("RGB")
+    return np.array(picture.convert("L"))

@@ -1,0 +1,74 @@
+"""DICOM -> Radiograph, by pydicom. Called by `edge.decode` only, and imported only when a DICOM file comes.
+
+The grayscale pipeline is the standard's (PS3.4, N.2): modality LUT, VOI LUT or window, then the presentation: MONOCHROME1
+is inverted last, because its small values are meant to be bright. No attribute but those of the pixels is read.
+"""
+
+import io
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from pydicom.pixels import apply_modality_lut, apply_voi_lut
+
+from edge.decode import check_pixel_count, stretch
+from edge.errors import UnreadableImageError
+from edge.study import Radiograph
+
+_PHOTOMETRIC: Final = ("MONOCHROME1", "MONOCHROME2")
+
+
+def decode(content: bytes) -> Radiograph:
+    """Decode the one frame of a grayscale DICOM object.
+
+    Raises:
+        UnreadableImageError: No image, several frames, colour, damaged, or a transfer syntax without a decoder.
+    """
+    try:
+        dataset = pydicom.dcmread(io.BytesIO(content))
+        width_px, height_px = _checked_size(dataset)
+        values = apply_modality_lut(dataset.pixel_array, dataset)
+        pixels = stretch(_windowed(values, dataset))
+    except UnreadableImageError:
+        raise
+    except Exception as error:
+        # pydicom raises more than a dozen kinds, RecursionError on deep nesting among them; all mean the same here.
+        raise UnreadableImageError(
+            f"expected a DICOM image, got one that cannot be decoded ({type(error).__name__}: {_first_line(error)}); "
+            "send it again, uncompressed if the modality can"
+        ) from error
+    if dataset.PhotometricInterpretation == "MONOCHROME1":
+        pixels = np.uint8(255) - pixels
+    return Radiograph(
+        pixels=pixels,
+        media_type="application/dicom",
+        source_mode=str(dataset.PhotometricInterpretation),
+        source_width_px=width_px,
+        source_height_px=height_px,
+    )
+
+
+def _checked_size(dataset: pydicom.Dataset) -> tuple[int, int]:
+    if "PixelData" not in dataset:
+        raise UnreadableImageError("expected a DICOM image, got a DICOM object without PixelData; send the image itself")
+    width_px, height_px = int(dataset.Columns), int(dataset.Rows)
+    check_pixel_count(width_px, height_px)
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    if frames != 1:
+        raise UnreadableImageError(f"expected a single-frame DICOM image, got {frames} frames; send one radiograph")
+    if dataset.PhotometricInterpretation not in _PHOTOMETRIC:
+        raise UnreadableImageError(
+            f"expected {' or '.join(_PHOTOMETRIC)}, got {dataset.PhotometricInterpretation}; send the radiograph itself"
+        )
+    return width_px, height_px
+
+
+def _windowed(values: npt.NDArray[np.generic], dataset: pydicom.Dataset) -> npt.NDArray[np.floating | np.integer]:
+    """Apply the first VOI LUT or window; without one the values pass as they are (PS3.3, C.11.2)."""
+    windowed: npt.NDArray[np.floating | np.integer] = apply_voi_lut(values, dataset, index=0)
+    return windowed
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0]

@@ -1,0 +1,75 @@
+"""Features and head -> heatmap: where the network looked, without a gradient tape.
+
+HiResCAM (Draelos and Carin, 2020, arXiv:2011.08891): the sum over channels of gradient times activation, where the
+gradient is that of the decided label's logit with respect to the last feature map. Behind that map the head is dense
+layers with ReLU, so its gradient is a handful of matrix products. With a pooled head of one layer the map is exactly CAM
+(Zhou et al., 2016, arXiv:1512.04150), up to the constant 1/49.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.classify import Dense, Head
+
+_BLOCK_ROWS: Final = 64
+"""Rows of a weight matrix that are float32 at one time: the paper's first layer would take 103 MB whole."""
+
+
+def heatmap(features: npt.NDArray[np.float32], head: Head, label: int) -> npt.NDArray[np.float32]:
+    """Where the evidence for one label lies.
+
+    Args:
+        features: `(H, W, C) float32`, the last feature map.
+        head: The layers behind it.
+        label: Index of the logit to explain.
+
+    Returns:
+        `(H, W) float32`, at least 0; all 0 where nothing speaks for the label.
+    """
+    evidence = np.einsum("hwc,hwc->hw", gradient(features, head, label), features)
+    return np.maximum(evidence, 0).astype(np.float32)
+
+
+def gradient(features: npt.NDArray[np.float32], head: Head, label: int) -> npt.NDArray[np.float32]:
+    """Derivative of one logit with respect to the features, `(H, W, C) float32`."""
+    height, width, _ = features.shape
+    x = features.mean(axis=(0, 1)) if head.pooled else features.ravel()  # (C,) or (H * W * C,)
+    active = []  # which neurons of each hidden layer the ReLU lets through
+    for layer in head.layers[:-1]:
+        x = np.maximum(_apply(layer, x), 0)
+        active.append(x > 0)
+    slope = np.zeros(len(head.layers[-1].bias), np.float32)
+    slope[label] = 1
+    for layer, mask in zip(reversed(head.layers), [*reversed(active), None], strict=True):
+        slope = _apply_transposed(layer, slope)  # (inputs,)
+        if mask is not None:
+            slope = slope * mask
+    if head.pooled:
+        return np.broadcast_to(slope / np.float32(height * width), features.shape)
+    return slope.reshape(features.shape)  # (H, W, C)
+
+
+def unit_peak(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Scale a heatmap so that its peak is 1; an all-zero map stays as it is."""
+    peak = values.max()
+    return values / peak if peak > 0 else values
+
+
+def _apply(layer: Dense, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    product = np.empty(len(layer.weights), np.float32)
+    for start in range(0, len(product), _BLOCK_ROWS):
+        block = slice(start, start + _BLOCK_ROWS)
+        product[block] = layer.weights[block].astype(np.float32) @ x
+    return (layer.scale[:, 0] * (product - layer.zero_point[:, 0] * x.sum()) + layer.bias).astype(np.float32)
+
+
+def _apply_transposed(layer: Dense, slope: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    scaled = slope * layer.scale[:, 0]
+    result = np.full(layer.weights.shape[1], -(scaled * layer.zero_point[:, 0]).sum(), np.float32)
+    rows = np.flatnonzero(scaled)  # neurons behind a closed ReLU cost nothing
+    for start in range(0, len(rows), _BLOCK_ROWS):
+        block = rows[start : start + _BLOCK_ROWS]
+        result += scaled[block] @ layer.weights[block].astype(np.float32)
+    return result

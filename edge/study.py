@@ -1,0 +1,100 @@
+"""The values that stages of the pipeline hand on: Capture, Radiograph, Finding.
+
+All are frozen and hold no open file, no connection and no clock. The fourth value, the report, is the wire's own type and
+lives in `edge.messages`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+INCONCLUSIVE: Final = "inconclusive"
+"""Decision: the probability lies inside the band in which the model is not trusted."""
+NOT_ASSESSABLE: Final = "not-assessable"
+"""Decision: the box cannot assess this picture and says so instead of guessing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """The bytes of one picture as they arrived, and where they came from.
+
+    Attributes:
+        content: The file as it is on the disk.
+        name: The file's name. It may hold a patient's name: never logged, never sent.
+        received_at: When the box first read it, aware UTC.
+        origin: Which intake delivered it: `folder`, `dicom`, `camera`, `http`, `command`.
+    """
+
+    content: bytes = field(repr=False)
+    name: str = field(repr=False)
+    received_at: datetime
+    origin: str
+
+    def __post_init__(self) -> None:
+        """Refuse a naive time: order and age would depend on the box's time zone."""
+        if self.received_at.tzinfo is None:
+            raise ValueError(f"received_at must be an aware time, got {self.received_at!r}")
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the content, 64 hex digits."""
+        return sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Radiograph:
+    """One decoded grayscale picture.
+
+    Attributes:
+        pixels: `(H, W) uint8`, 0 is black, air is dark and bone is bright.
+        media_type: What the bytes were: `image/png`, `application/dicom`, ...
+        source_mode: The source's pixel layout as its decoder names it: `L`, `RGB`, `I;16`, `MONOCHROME1`, ...
+        source_width_px: Width before any reduction.
+        source_height_px: Height before any reduction.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    media_type: str
+    source_mode: str
+    source_width_px: int
+    source_height_px: int
+
+    def __post_init__(self) -> None:
+        """Refuse anything that is not a two-dimensional uint8 picture, and make the pixels read-only."""
+        if self.pixels.ndim != 2 or self.pixels.dtype != np.uint8 or self.pixels.size == 0:  # noqa: PLR2004
+            raise ValueError(f"pixels must be (H, W) uint8 and not empty, got {self.pixels.shape} {self.pixels.dtype}")
+        self.pixels.flags.writeable = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finding:
+    """What the box says about one radiograph.
+
+    Attributes:
+        decision: One of the bundle's labels, or `inconclusive`, or `not-assessable`.
+        probabilities: Label to probability, summing to 1; empty where the picture was not assessed.
+        heatmap: `(7, 7) float32`, at least 0, where the network looked; None where the picture was not assessed.
+        guard: Name to value of the picture statistics on which assessability was judged.
+        reason: Why the picture was not assessed, else None.
+        timings_ms: Stage to milliseconds.
+    """
+
+    decision: str
+    probabilities: Mapping[str, float]
+    heatmap: npt.NDArray[np.float32] | None
+    guard: Mapping[str, float]
+    reason: str | None
+    timings_ms: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        """Refuse a finding that contradicts itself."""
+        assessed = self.decision != NOT_ASSESSABLE
+        if assessed != bool(self.probabilities) or assessed != (self.heatmap is not None):
+            raise ValueError(f"{self.decision!r} must come with probabilities and a heatmap exactly if it was assessed")
+        if assessed == (self.reason is not None):
+            raise ValueError(f"{self.decision!r} must come with a reason exactly if it was not assessed")

@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 # $(call lock,NAME,EXTRAS,OPTIONS): requirements/NAME.lock from the extras, with hashes and no index address.
 UV ?= $(BIN)/uv
-lock = $(UV) pip compile pyproject.toml requirements/build.in $(addprefix --extra ,$(2)) $(3) \
+lock = $(UV) pip compile pyproject.toml requirements/build.in --constraint requirements/constraints.in $(addprefix --extra ,$(2)) $(3) \
   --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
   --no-emit-package edge-xray --custom-compile-command "make lock" --quiet --output-file requirements/$(1).lock
 

@@ -145,7 +145,9 @@ def read_bundle(path: Path) -> Bundle:
         size_bytes = path.stat().st_size
         content = path.read_bytes() if size_bytes <= MAX_SIZE_BYTES and path.is_file() else b""
     except FileNotFoundError as error:
-        raise ConfigError(f"expected a bundle at {path}, found nothing; make one with `edge-converter convert`") from error
+        raise ConfigError(
+            f"expected a bundle at {path}, found nothing; make one with `edge-converter convert`"
+        ) from error
     except OSError as error:
         raise ConfigError(f"expected a readable bundle at {path}: {error.strerror}; mind its owner and mode") from error
     if not content:
@@ -195,7 +197,9 @@ def unpack(content: bytes) -> Bundle:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = [entry.filename for entry in archive.infolist()]
             if names != [CARD_NAME, MODEL_NAME]:
-                raise BundleError(f"expected {CARD_NAME} and {MODEL_NAME} in this order, got {names[:5]}; copy it again")
+                raise BundleError(
+                    f"expected {CARD_NAME} and {MODEL_NAME} in this order, got {names[:5]}; copy it again"
+                )
             if sum(entry.file_size for entry in archive.infolist()) > len(content):
                 raise BundleError("the bundle claims to hold more than it does; copy it again")
             card_json, model = archive.read(CARD_NAME), archive.read(MODEL_NAME)

@@ -6,11 +6,11 @@ with the bytes comes out as `UnreadableImageError` with a sentence for the perso
 
 import io
 import warnings
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edge.errors import UnreadableImageError
 from edge.study import Radiograph
@@ -23,7 +23,7 @@ DRAFT_SIDE_PX: Final = 896
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".dcm"})
 """What a dataset's image files are called; decoding itself goes by the content."""
 
-_PILLOW_FORMATS: Final = ("PNG", "JPEG", "MPO", "WEBP", "TIFF")
+_PILLOW_FORMATS: Final = ("PNG", "JPEG", "WEBP", "TIFF")
 _EXPECTED: Final = "expected one PNG, JPEG, WebP, TIFF or DICOM picture"
 _DICOM_PREAMBLE_BYTES: Final = 128
 
@@ -65,7 +65,7 @@ def check_pixel_count(width_px: int, height_px: int) -> None:
         )
 
 
-def stretch(values: npt.NDArray[np.floating | np.integer]) -> npt.NDArray[np.uint8]:
+def stretch(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Map an array's own minimum and maximum to 0 and 255, linearly; a constant array becomes 0.
 
     Args:
@@ -101,7 +101,7 @@ def _decode_picture(content: bytes) -> Radiograph:
                 return _radiograph_of(picture)
     except UnreadableImageError:
         raise
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise UnreadableImageError(
             f"{_EXPECTED}, got {len(content):,} bytes that are none of them; export the image again"
         ) from error

@@ -5,7 +5,7 @@ is inverted last, because its small values are meant to be bright. No attribute 
 """
 
 import io
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +51,9 @@ def decode(content: bytes) -> Radiograph:
 
 def _checked_size(dataset: pydicom.Dataset) -> tuple[int, int]:
     if "PixelData" not in dataset:
-        raise UnreadableImageError("expected a DICOM image, got a DICOM object without PixelData; send the image itself")
+        raise UnreadableImageError(
+            "expected a DICOM image, got a DICOM object without PixelData; send the image itself"
+        )
     width_px, height_px = int(dataset.Columns), int(dataset.Rows)
     check_pixel_count(width_px, height_px)
     frames = int(dataset.get("NumberOfFrames") or 1)
@@ -64,9 +66,9 @@ def _checked_size(dataset: pydicom.Dataset) -> tuple[int, int]:
     return width_px, height_px
 
 
-def _windowed(values: npt.NDArray[np.generic], dataset: pydicom.Dataset) -> npt.NDArray[np.floating | np.integer]:
+def _windowed(values: npt.NDArray[Any], dataset: pydicom.Dataset) -> npt.NDArray[Any]:
     """Apply the first VOI LUT or window; without one the values pass as they are (PS3.3, C.11.2)."""
-    windowed: npt.NDArray[np.floating | np.integer] = apply_voi_lut(values, dataset, index=0)
+    windowed: npt.NDArray[Any] = apply_voi_lut(values, dataset, index=0)
     return windowed
 
 

@@ -57,6 +57,11 @@ def unit_peak(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return values / peak if peak > 0 else values
 
 
+def as_rows(values: npt.NDArray[np.float32]) -> tuple[tuple[float, ...], ...]:
+    """A heatmap as the wire carries it: rows of numbers with three decimals."""
+    return tuple(tuple(float(f"{value:.3f}") for value in row) for row in values)
+
+
 def _apply(layer: Dense, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     product = np.empty(len(layer.weights), np.float32)
     for start in range(0, len(product), _BLOCK_ROWS):

@@ -1,13 +1,14 @@
 """The values that stages of the pipeline hand on: Capture, Radiograph, Finding.
 
-All are frozen and hold no open file, no connection and no clock. The fourth value, the report, is the wire's own type and
-lives in `edge.messages`.
+All are frozen and hold no open file, no connection and no clock. The fourth value, the report, is the wire's own type
+and lives in `edge.messages`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -19,19 +20,24 @@ NOT_ASSESSABLE: Final = "not-assessable"
 """Decision: the box cannot assess this picture and says so instead of guessing."""
 
 
+def sha256_of(content: bytes) -> str:
+    """SHA-256, 64 hex digits: what names an image."""
+    return sha256(content).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Capture:
     """The bytes of one picture as they arrived, and where they came from.
 
     Attributes:
         content: The file as it is on the disk.
-        name: The file's name. It may hold a patient's name: never logged, never sent.
+        path: Where the file lies. Its name may hold a patient's: never logged, never sent.
         received_at: When the box first read it, aware UTC.
         origin: Which intake delivered it: `folder`, `dicom`, `camera`, `http`, `command`.
     """
 
     content: bytes = field(repr=False)
-    name: str = field(repr=False)
+    path: Path = field(repr=False)
     received_at: datetime
     origin: str
 
@@ -43,7 +49,7 @@ class Capture:
     @property
     def sha256(self) -> str:
         """SHA-256 of the content, 64 hex digits."""
-        return sha256(self.content).hexdigest()
+        return sha256_of(self.content)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,161 @@
+"""The pipeline. Read this first.
+
+An image arrives, is decoded and assessed, and its report enters the outbox; only then may the original move. Publishing is
+a second loop in a thread of its own (`edge.publish`); the two share nothing but the outbox. Whatever is wrong with one
+image is caught here, at the pipeline's border, and the image is set aside with the reason; whatever is wrong with the box
+ends the agent with a message for the person who runs it.
+"""
+
+import fcntl
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import Final
+
+from edge.assess import Assessor
+from edge.bundle import read_bundle
+from edge.clock import clock_synced
+from edge.config import AgentConfig
+from edge.decode import decode
+from edge.errors import ConfigError, QuarantineError
+from edge.explain import as_rows
+from edge.intake.folder import FolderIntake
+from edge.messages import Address, Report, report_id
+from edge.outbox import Outbox
+from edge.study import Capture, Finding
+
+OUTBOX_NAME: Final = "outbox.sqlite3"
+
+log = logging.getLogger(__name__)
+
+
+def run(config: AgentConfig, stop: Event) -> None:
+    """Classify what arrives and deliver the reports, until stopped.
+
+    Raises:
+        ConfigError: The configuration cannot work; the message names the key.
+        BundleError: The bundle cannot be trusted or loaded.
+        BrokerUnreachableError: The broker has never answered this box.
+        OutboxError: The outbox cannot be written.
+    """
+    config.broker.host_and_port  # noqa: B018 - refuses a bad address before anything is loaded
+    state_dir, address = config.state_dir, Address(config.broker.prefix, config.site, config.device_name)
+    bundle = read_bundle(config.model_path)
+    intake = FolderIntake(
+        [Path(folder) for folder in config.watch], settle_s=config.settle_s, patience_s=config.patience_s
+    )
+    with _only_agent(state_dir), Outbox(state_dir / OUTBOX_NAME) as outbox:
+        assessor = Assessor(bundle, runtime=config.runtime, threads=config.threads)
+        log.info(
+            "model %s on %s, %d reports owed", assessor.identity.id, assessor.identity.runtime, outbox.count_owed()
+        )
+        log.info("not validated on: %s", assessor.card.not_validated_on)
+        with _publishing(config, address, assessor, state_dir, stop):
+            process(intake, assessor, outbox, address, stop)
+
+
+def process(intake: FolderIntake, assessor: Assessor, outbox: Outbox, address: Address, stop: Event) -> None:
+    """Take image after image to a durable report."""
+    for capture in intake.captures(stop):
+        try:
+            start_s = time.perf_counter()
+            radiograph = decode(capture.content)
+            decode_ms = round((time.perf_counter() - start_s) * 1000, 2)
+            finding = assessor.assess(radiograph)
+        except QuarantineError as error:
+            if intake.set_aside(capture, error):
+                log.warning("set aside image=%s: %s", capture.sha256[:12], error)
+            continue
+        report = report_of(capture, finding, assessor, address, decode_ms=decode_ms)
+        is_new = outbox.put(report)  # durable from here on
+        intake.settle(capture)  # only now may the original move
+        log_finding(report, is_new=is_new)
+
+
+def report_of(capture: Capture, finding: Finding, assessor: Assessor, address: Address, *, decode_ms: float) -> Report:
+    """What the doctor gets to know of one image. Neither its name nor its place is part of it."""
+    return Report(
+        id=report_id(capture.sha256, assessor.identity.sha256),
+        site=address.site,
+        device=address.device,
+        received_at=capture.received_at,
+        clock_synced=clock_synced(),
+        origin=capture.origin,
+        decision=finding.decision,
+        probabilities=finding.probabilities,
+        positive=assessor.card.positive,
+        threshold=assessor.card.threshold,
+        heatmap=None if finding.heatmap is None else as_rows(finding.heatmap),
+        guard=finding.guard,
+        reason=finding.reason,
+        model=assessor.identity,
+        timings_ms={"decode": decode_ms, **finding.timings_ms},
+    )
+
+
+def log_finding(report: Report, *, is_new: bool) -> None:
+    """The one canonical line per radiograph; nothing in it comes from the patient's data."""
+    log.info(
+        "finding id=%s decision=%s new=%s %s",
+        report.id,
+        report.decision,
+        "yes" if is_new else "no, this image was reported before",
+        " ".join(f"{stage}_ms={value:g}" for stage, value in report.timings_ms.items()),
+    )
+
+
+@contextmanager
+def _publishing(
+    config: AgentConfig, address: Address, assessor: Assessor, state_dir: Path, stop: Event
+) -> Iterator[None]:
+    """Run the publisher in a thread; its end is the agent's end, and its error the agent's error."""
+    errors: list[Exception] = []
+
+    def publish() -> None:
+        from edge.publish import Publisher  # noqa: PLC0415 - the first image need not wait for the MQTT library
+
+        try:
+            Publisher(
+                config.broker,
+                address=address,
+                outbox=state_dir / OUTBOX_NAME,
+                model_id=assessor.identity.id,
+                receipt_timeout_s=config.receipt_timeout_s,
+            ).run(stop)
+        except Exception as error:  # noqa: BLE001 - handed to the main thread, which raises it
+            errors.append(error)
+        finally:
+            stop.set()
+
+    thread = Thread(target=publish, name="publisher")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+@contextmanager
+def _only_agent(state_dir: Path) -> Iterator[None]:
+    """Hold the lock that keeps a second agent off the same outbox and folders."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        file = (state_dir / "agent.lock").open("w")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot use the state folder {state_dir}: {error.strerror}; mind its owner and mode"
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"another agent is using {state_dir}; stop it first, or give this one a --state folder of its own"
+            ) from error
+        yield

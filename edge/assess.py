@@ -1,0 +1,77 @@
+"""Radiograph -> Finding: preprocess, guard, classify, decide, explain, in this order."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+from edge.bundle import Bundle, Card
+from edge.classify import Classifier, softmax
+from edge.explain import heatmap, unit_peak
+from edge.guard import examine
+from edge.messages import ModelIdentity
+from edge.preprocess import preprocess
+from edge.study import NOT_ASSESSABLE, Finding, Radiograph
+
+_DIGITS: Final = 6
+"""Decimals of a probability: what float32 logits can carry."""
+
+
+class Assessor:
+    """A loaded bundle, ready for radiographs.
+
+    Args:
+        bundle: A verified bundle.
+        runtime: A runtime's name, or `auto`.
+        threads: Processor threads of the interpreter; None for all cores, at most four.
+
+    Raises:
+        ConfigError: The runtime is not installed.
+        BundleError: The runtime cannot load the model, or model and card do not fit.
+    """
+
+    def __init__(self, bundle: Bundle, *, runtime: str = "auto", threads: int | None = None) -> None:
+        self.card: Final = bundle.card
+        self._classifier = Classifier(bundle.model, runtime=runtime, threads=threads)
+        self._head = self._classifier.head()
+        self.identity: Final = ModelIdentity(
+            id=bundle.model_id,
+            sha256=bundle.card.model_sha256,
+            signed=False,
+            runtime=self._classifier.runtime,
+            validated_on=bundle.card.validated_on,
+            not_validated_on=bundle.card.not_validated_on,
+        )
+
+    def assess(self, radiograph: Radiograph) -> Finding:
+        """Say what the model sees in one radiograph, or why it cannot be assessed."""
+        timings_ms: dict[str, float] = {}
+        with _timed(timings_ms, "preprocess"):
+            pixels = preprocess(radiograph)  # (224, 224, 3)
+        with _timed(timings_ms, "guard"):
+            verdict = examine(radiograph, pixels)
+        if verdict.reason is not None:
+            return Finding(NOT_ASSESSABLE, {}, None, verdict.scores, verdict.reason, timings_ms)
+        with _timed(timings_ms, "classify"):
+            output = self._classifier.run(pixels)
+        probabilities = dict(
+            zip(self.card.labels, (round(float(p), _DIGITS) for p in softmax(output.logits)), strict=True)
+        )
+        decision = decide(probabilities, self.card)
+        with _timed(timings_ms, "explain"):
+            where = unit_peak(heatmap(output.features, self._head, self.card.labels.index(decision)))
+        return Finding(decision, probabilities, where, verdict.scores, None, timings_ms)
+
+
+def decide(probabilities: Mapping[str, float], card: Card) -> str:
+    """The positive label from the card's threshold on, else the likeliest of the others."""
+    if probabilities[card.positive] >= card.threshold:
+        return card.positive
+    return max((label for label in card.labels if label != card.positive), key=lambda label: probabilities[label])
+
+
+@contextmanager
+def _timed(timings_ms: dict[str, float], stage: str) -> Iterator[None]:
+    start_s = time.perf_counter()
+    yield
+    timings_ms[stage] = round((time.perf_counter() - start_s) * 1000, 2)

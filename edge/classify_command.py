@@ -1,0 +1,91 @@
+"""`edge-agent classify`: the pipeline's stages on files at hand, without intake, outbox or broker."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from edge.assess import Assessor
+from edge.decode import MAX_SIZE_BYTES, decode
+from edge.errors import QuarantineError, UnreadableImageError
+from edge.explain import as_rows
+from edge.messages import NOTICE, ModelIdentity, report_id
+from edge.study import Radiograph, sha256_of
+
+_OVERLAY_RED: Final = np.array([255.0, 60.0, 0.0], np.float32)
+
+
+class FileResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of output: a finding, or `file` and `error`. The fields mean what they mean in a report."""
+
+    file: str
+    id: str | None = None
+    decision: str | None = None
+    probabilities: Mapping[str, float] | None = None
+    reason: str | None = None
+    model: ModelIdentity | None = None
+    heatmap: tuple[tuple[float, ...], ...] | None = None
+    timings_ms: Mapping[str, float] | None = None
+    notice: str | None = None
+    error: str | None = None
+
+
+def classify_file(path: Path, assessor: Assessor, *, heatmap_dir: Path | None) -> FileResult:
+    """Classify one file; what is wrong with it comes back as a result with `error`."""
+    try:
+        content = _read(path)
+        start_s = time.perf_counter()
+        radiograph = decode(content)
+        decode_ms = round((time.perf_counter() - start_s) * 1000, 2)
+        finding = assessor.assess(radiograph)
+    except QuarantineError as error:
+        return FileResult(file=str(path), error=str(error))
+    if heatmap_dir is not None and finding.heatmap is not None:
+        overlay(radiograph, finding.heatmap).save(heatmap_dir / f"{path.name}.heatmap.png")
+    return FileResult(
+        file=str(path),
+        id=report_id(sha256_of(content), assessor.identity.sha256),
+        decision=finding.decision,
+        probabilities=finding.probabilities,
+        reason=finding.reason,
+        model=assessor.identity,
+        heatmap=None if finding.heatmap is None else as_rows(finding.heatmap),
+        timings_ms={"decode": decode_ms, **finding.timings_ms},
+        notice=NOTICE,
+    )
+
+
+def text_line(result: FileResult) -> str:
+    """A result for a person."""
+    if result.error is not None:
+        return f"{result.file}: CANNOT BE READ: {result.error}"
+    if result.reason is not None:
+        return f"{result.file}: {str(result.decision).upper()}: {result.reason}"
+    shares = ", ".join(f"{label} {value:.1%}" for label, value in (result.probabilities or {}).items())
+    return f"{result.file}: {str(result.decision).upper()} ({shares})"
+
+
+def overlay(radiograph: Radiograph, heatmap: npt.NDArray[np.float32]) -> Image.Image:
+    """The radiograph in gray with a heatmap of 0-1 over it in red, at the radiograph's size."""
+    picture = Image.fromarray(radiograph.pixels)
+    heat = Image.fromarray(heatmap).resize(picture.size, Image.Resampling.BICUBIC)
+    weight = 0.5 * np.clip(np.asarray(heat, np.float32), 0, 1)[:, :, np.newaxis]
+    gray = np.asarray(picture, np.float32)[:, :, np.newaxis]
+    return Image.fromarray(np.rint((1 - weight) * gray + weight * _OVERLAY_RED).astype(np.uint8))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_SIZE_BYTES + 1)
+    except IsADirectoryError as error:
+        raise UnreadableImageError(f"expected an image file, got a folder; name the files: {path}/*") from error
+    except FileNotFoundError as error:
+        raise UnreadableImageError("expected an image file, found nothing; mind the spelling") from error
+    except OSError as error:
+        raise UnreadableImageError(f"expected a readable image file: {error.strerror}") from error

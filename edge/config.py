@@ -1,0 +1,237 @@
+"""TOML file + EDGE_AGENT_* variables + flags -> one frozen value. The later wins; an unknown key is an error.
+
+The environment's name of a key is its path in capitals: `broker.address` is EDGE_AGENT_BROKER_ADDRESS. A list is written
+with the path separator: EDGE_AGENT_WATCH=/srv/a:/srv/b.
+"""
+
+import os
+import socket
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from edge.errors import ConfigError
+from edge.messages import check_name
+
+ENV_PREFIX: Final = "EDGE_AGENT_"
+PORT: Final = 1883
+TLS_PORT: Final = 8883
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class BrokerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to reach the MQTT broker.
+
+    Attributes:
+        address: `HOST` or `HOST:PORT`; the port is 1883, or 8883 with TLS.
+        tls: Encrypt and verify the broker; implied by any of the three files.
+        ca_file: Certificates to trust instead of the system's.
+        cert_file: This device's certificate.
+        key_file: This device's private key.
+        username: Sent where a password file is given, or on its own.
+        password_file: Holds the password and nothing else; a password on a command line can be read by anybody.
+        version: MQTT 5 says when a publish was refused; 3.1.1 does not and is for brokers that know no better.
+        prefix: Root of the topic tree.
+        keepalive_s: A silent line counts as dead after one and a half of this.
+        connect_timeout_s: For the connection and the broker's first answer.
+        first_contact_s: A broker that never once answered stops the command with exit code 69 after this long,
+            because then the address is probably wrong; 0 waits for ever. A broker that has answered once is waited for
+            without end.
+    """
+
+    address: str = ""
+    tls: bool = False
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    username: str | None = None
+    password_file: str | None = None
+    version: Literal["5", "3.1.1"] = "5"
+    prefix: str = "xray"
+    keepalive_s: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 30
+    connect_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    first_contact_s: Seconds = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, before a socket is opened."""
+        check_name("broker.prefix", self.prefix)
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ConfigError("broker.cert_file and broker.key_file must be given together")
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the line uses TLS."""
+        return self.tls or self.ca_file is not None or self.cert_file is not None
+
+    @property
+    def host_and_port(self) -> tuple[str, int]:
+        """The address taken apart; an IPv6 address stands in brackets.
+
+        Raises:
+            ConfigError: Empty, or a port that is no number from 1 to 65535.
+        """
+        host, colon, port = self.address.rpartition(":")
+        if not colon or self.address.endswith("]"):
+            host, port = self.address, str(TLS_PORT if self.encrypted else PORT)
+        if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+            raise ConfigError(f"broker.address must be HOST or HOST:PORT, got {self.address!r}")
+        return host.strip("[]"), int(port)
+
+
+class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything the agent can be told.
+
+    Attributes:
+        model: The bundle's file.
+        site: The clinic's name in topics.
+        device: The box's name in topics; unique at the broker.
+        watch: Folders to take images from; finished ones move to `archive/` inside, unreadable ones to `quarantine/`.
+        state: Folder of the outbox, on a local disk; by default systemd's, else `.edge-agent` in the first watched one.
+        settle_s: A file is read once it has not changed for this long.
+        patience_s: A file that cannot be decoded may still be arriving; it is set aside once unchanged for this long.
+        runtime: `litert`, `tflite-runtime`, or `auto` for the first that is installed.
+        threads: Of the interpreter; by default all cores, at most four.
+        receipt_timeout_s: A report without a receipt is sent again after this, then after twice this, and so on.
+        log_level: What goes to stderr.
+        broker: How to reach the broker.
+    """
+
+    model: str = ""
+    site: str = "clinic"
+    device: str = ""
+    watch: tuple[str, ...] = ()
+    state: str | None = None
+    settle_s: Seconds = 1.0
+    patience_s: Seconds = 10.0
+    runtime: Literal["auto", "litert", "tflite-runtime"] = "auto"
+    threads: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    receipt_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 15.0
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    broker: BrokerConfig = BrokerConfig()
+
+    def __post_init__(self) -> None:
+        """Refuse names that would change the meaning of a topic."""
+        check_name("site", self.site)
+        check_name("device", self.device_name)
+
+    @property
+    def device_name(self) -> str:
+        """The configured device, else this machine's name as far as a topic can hold it."""
+        return self.device or "".join(c if c.isascii() and c.isalnum() else "-" for c in socket.gethostname()).strip(
+            "-"
+        )
+
+    @property
+    def model_path(self) -> Path:
+        """The bundle's file.
+
+        Raises:
+            ConfigError: None was given.
+        """
+        if not self.model:
+            raise ConfigError("no model: give --model BUNDLE, or `model = ...` in the configuration file")
+        return Path(self.model)
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder of the outbox.
+
+        Raises:
+            ConfigError: It cannot be told, because nothing is watched.
+        """
+        if chosen := self.state or os.environ.get("STATE_DIRECTORY"):
+            return Path(chosen)
+        if not self.watch:
+            raise ConfigError("nothing to do: give --watch DIR, or `watch = [...]` in the configuration file")
+        return Path(self.watch[0]) / ".edge-agent"
+
+
+def load(
+    flags: Mapping[str, Any], *, file: Path | None = None, environ: Mapping[str, str] = types.MappingProxyType({})
+) -> AgentConfig:
+    """Merge file, environment and flags.
+
+    Args:
+        flags: Key path to value: `{"broker.address": "localhost"}`; None values count as not given.
+        file: A TOML file.
+        environ: The process's environment; only names that begin with EDGE_AGENT_ are looked at.
+
+    Raises:
+        ConfigError: An unreadable file, an unknown key or a value of the wrong kind; the message names source and key.
+    """
+    merged: dict[str, Any] = {}
+    if file is not None:
+        _merge(merged, _checked(_read_toml(file), str(file)))
+    _merge(merged, _checked(_from_environment(environ), "environment"))
+    _merge(merged, _nested({path: value for path, value in flags.items() if value is not None}))
+    return _convert(merged, "configuration")
+
+
+def known_keys(struct: type[msgspec.Struct] = AgentConfig, prefix: str = "") -> dict[str, Any]:
+    """Every key path of a configuration and the type of its value."""
+    keys: dict[str, Any] = {}
+    for field in msgspec.structs.fields(struct):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            keys |= known_keys(field.type, f"{prefix}{field.name}.")
+        else:
+            keys[prefix + field.name] = field.type
+    return keys
+
+
+def _checked(values: dict[str, Any], source: str) -> dict[str, Any]:
+    _convert(values, source)
+    return values
+
+
+def _convert(values: dict[str, Any], source: str) -> AgentConfig:
+    try:
+        return msgspec.convert(values, AgentConfig, strict=False)
+    except msgspec.ValidationError as error:
+        hint = f"; known keys: {', '.join(known_keys())}" if "unknown field" in str(error) else ""
+        raise ConfigError(f"{source}: {error}{hint}") from error
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration file {file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not TOML: {error}") from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    paths = {ENV_PREFIX + path.upper().replace(".", "_"): (path, kind) for path, kind in known_keys().items()}
+    given: dict[str, Any] = {}
+    for name, value in environ.items():
+        if not name.startswith(ENV_PREFIX) or name == f"{ENV_PREFIX}CONFIG":
+            continue
+        if name not in paths:
+            raise ConfigError(f"environment: unknown variable {name}; known: {', '.join(paths)}")
+        path, kind = paths[name]
+        given[path] = value.split(os.pathsep) if typing.get_origin(kind) is tuple else value
+    return _nested(given)
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for path, value in flat.items():
+        section, dot, key = path.partition(".")
+        if dot:
+            nested.setdefault(section, {})[key] = value
+        else:
+            nested[path] = value
+    return nested
+
+
+def _merge(base: dict[str, Any], above: Mapping[str, Any]) -> None:
+    for key, value in above.items():
+        if isinstance(value, Mapping) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = value

@@ -1,7 +1,7 @@
 """MQTT -> store -> receipt. Each report is stored before anybody is told that it arrived.
 
-The order is the promise: store, show, receipt. A report that comes again is stored and shown no second time, but gets its
-receipt again, because the box is still asking.
+The order is the promise: store, show, receipt. A report that comes again is stored and shown no second time, but gets
+its receipt again, because the box is still asking.
 """
 
 import logging

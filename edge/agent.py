@@ -1,9 +1,9 @@
 """The pipeline. Read this first.
 
-An image arrives, is decoded and assessed, and its report enters the outbox; only then may the original move. Publishing is
-a second loop in a thread of its own (`edge.publish`); the two share nothing but the outbox. Whatever is wrong with one
-image is caught here, at the pipeline's border, and the image is set aside with the reason; whatever is wrong with the box
-ends the agent with a message for the person who runs it.
+An image arrives, is decoded and assessed, and its report enters the outbox; only then may the original move. Publishing
+is a second loop in a thread of its own (`edge.publish`); the two share nothing but the outbox. Whatever is wrong with
+one image is caught here, at the pipeline's border, and the image is set aside with the reason; whatever is wrong with
+the box ends the agent with a message for the person who runs it.
 """
 
 import fcntl

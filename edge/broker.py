@@ -1,8 +1,8 @@
 """One MQTT connection, as a context manager. Box and doctor's end speak through it.
 
 paho's callbacks run in its own thread, where publishing or waiting would deadlock; here they only put events into a
-queue, and whoever holds the line reads them in order. A line that breaks ends with `BrokerUnreachableError`; making a new
-one, and how soon, is the holder's business. paho's own memory of what is in flight is never relied on.
+queue, and whoever holds the line reads them in order. A line that breaks ends with `BrokerUnreachableError`; making a
+new one, and how soon, is the holder's business. paho's own memory of what is in flight is never relied on.
 """
 
 import queue
@@ -230,7 +230,7 @@ def _password(config: BrokerConfig) -> str | None:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate was not accepted: {error.verify_message}; mind broker.ca_file, the host name and the clock"
+        return f"its certificate was refused: {error.verify_message}; mind broker.ca_file, the host name and the clock"
     if isinstance(error, TimeoutError):
         return "no answer; mind the address, the port and the firewall"
     if isinstance(error, ConnectionRefusedError):

@@ -1,8 +1,8 @@
 """The bundle: one file that holds all a box needs, `card.json` and `model.tflite` in a plain zip.
 
 A bundle has exactly one valid byte sequence for a given card and model (stored, fixed order, fixed times). The reader
-writes the same card and model again and compares, so a byte flipped, cut off, added or hidden anywhere is refused before
-the model reaches an interpreter. `unzip -p BUNDLE card.json` reads the card with standard tools.
+writes the same card and model again and compares, so a byte flipped, cut off, added or hidden anywhere is refused
+before the model reaches an interpreter. `unzip -p BUNDLE card.json` reads the card with standard tools.
 """
 
 import io

@@ -110,7 +110,9 @@ class Classifier:
         operators = self._interpreter._get_ops_details()  # noqa: SLF001 - the only door to the graph both runtimes have
         dense = [operator for operator in operators if operator["op_name"] == "FULLY_CONNECTED"]
         if not dense:
-            raise BundleError("expected a model with a fully connected head, found none; convert it with edge-converter")
+            raise BundleError(
+                "expected a model with a fully connected head, found none; convert it with edge-converter"
+            )
         details = {tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()}
         return Head(
             pooled=any(operator["op_name"] == "MEAN" for operator in operators),
@@ -134,6 +136,12 @@ class Classifier:
             raise BundleError(
                 "expected a model with one uint8 image in, logits (1, labels) and features (1, 7, 7, C) out, "
                 f"got {', '.join(shapes)}; convert it with edge-converter"
+            )
+        scale, zero_point = _quantization(inputs[0])
+        if (scale.item(), zero_point.item()) != (1, 0):
+            raise BundleError(
+                "expected a model that takes raw bytes (input scale 1, zero point 0), "
+                f"got scale {scale.item()} and zero point {zero_point.item()}; convert it with edge-converter"
             )
         return inputs[0]["index"], by_rank[_LOGIT_RANK]["index"], by_rank[_FEATURE_RANK]["index"]
 

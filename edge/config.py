@@ -1,7 +1,7 @@
 """TOML file + EDGE_AGENT_* variables + flags -> one frozen value. The later wins; an unknown key is an error.
 
-The environment's name of a key is its path in capitals: `broker.address` is EDGE_AGENT_BROKER_ADDRESS. A list is written
-with the path separator: EDGE_AGENT_WATCH=/srv/a:/srv/b.
+The environment's name of a key is its path in capitals: `broker.address` is EDGE_AGENT_BROKER_ADDRESS. A list is
+written with the path separator: EDGE_AGENT_WATCH=/srv/a:/srv/b.
 """
 
 import os

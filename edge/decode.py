@@ -1,23 +1,22 @@
 """Bytes -> Radiograph: PNG, JPEG, WebP, TIFF and DICOM, one still grayscale picture each.
 
-First stage of the pipeline. Invariant: a picture's declared size is checked before its pixels exist, and whatever is wrong
-with the bytes comes out as `UnreadableImageError` with a sentence for the person who dropped the file.
+First stage of the pipeline. Invariant: a picture's declared size is checked before its pixels exist, and whatever is
+wrong with the bytes comes out as `UnreadableImageError` with a sentence for the person who dropped the file.
 """
 
 import io
 import warnings
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edge.errors import UnreadableImageError
+from edge.pixels import MAX_PIXELS, check_pixel_count, stretch
 from edge.study import Radiograph
 
 MAX_SIZE_BYTES: Final = 256 * 1024 * 1024
-MAX_PIXELS: Final = 100_000_000
-"""A 43 x 43 cm film digitised at 50 micrometres has 74 million pixels."""
 DRAFT_SIDE_PX: Final = 896
 """A JPEG whose sides are at least twice this is decoded at a half, a quarter or an eighth of its size."""
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".dcm"})
@@ -36,8 +35,9 @@ def is_dicom(content: bytes) -> bool:
 def decode(content: bytes) -> Radiograph:
     """Decode one picture to 8-bit grayscale.
 
-    Colour is reduced to luma (ITU-R 601); transparency is laid over black; EXIF orientation is applied; more than 8 bits
-    are stretched linearly from the picture's own minimum and maximum to 0-255; large JPEGs are decoded at reduced scale.
+    Colour is reduced to luma (ITU-R 601); transparency is laid over black; EXIF orientation is applied; more than 8
+    bits are stretched linearly from the picture's own minimum and maximum to 0-255; large JPEGs are decoded at reduced
+    scale.
 
     Raises:
         UnreadableImageError: The bytes are empty, cut short, too large, animated, or no picture of a known kind.
@@ -51,33 +51,6 @@ def decode(content: bytes) -> Radiograph:
     if is_dicom(content):
         return _decode_dicom(content)
     return _decode_picture(content)
-
-
-def check_pixel_count(width_px: int, height_px: int) -> None:
-    """Refuse a declared size before any pixel is decoded.
-
-    Raises:
-        UnreadableImageError: More than `MAX_PIXELS`.
-    """
-    if width_px * height_px > MAX_PIXELS:
-        raise UnreadableImageError(
-            f"expected at most {MAX_PIXELS:,} pixels, got {width_px} x {height_px}; export it at a smaller size"
-        )
-
-
-def stretch(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Map an array's own minimum and maximum to 0 and 255, linearly; a constant array becomes 0.
-
-    Args:
-        values: `(H, W)`, any real dtype; must be finite.
-
-    Returns:
-        `(H, W) uint8`.
-    """
-    low, high = float(values.min()), float(values.max())
-    if high <= low:
-        return np.zeros(values.shape, np.uint8)
-    return np.rint((values.astype(np.float32) - low) * (255.0 / (high - low))).astype(np.uint8)
 
 
 def _decode_dicom(content: bytes) -> Radiograph:

@@ -1,7 +1,8 @@
 """DICOM -> Radiograph, by pydicom. Called by `edge.decode` only, and imported only when a DICOM file comes.
 
-The grayscale pipeline is the standard's (PS3.4, N.2): modality LUT, VOI LUT or window, then the presentation: MONOCHROME1
-is inverted last, because its small values are meant to be bright. No attribute but those of the pixels is read.
+The grayscale pipeline is the standard's (PS3.4, N.2): modality LUT, VOI LUT or window, then the presentation:
+MONOCHROME1 is inverted last, because its small values are meant to be bright. No attribute but those of the pixels is
+read.
 """
 
 import io
@@ -12,8 +13,8 @@ import numpy.typing as npt
 import pydicom
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
-from edge.decode import check_pixel_count, stretch
 from edge.errors import UnreadableImageError
+from edge.pixels import check_pixel_count, stretch
 from edge.study import Radiograph
 
 _PHOTOMETRIC: Final = ("MONOCHROME1", "MONOCHROME2")

@@ -1,7 +1,7 @@
 """`edge-agent demo`: the whole line on this machine, with the real commands and synthetic radiographs.
 
-It starts an embedded broker, `edge-doctor watch` and `edge-agent` as their own processes, drops phantoms into the watched
-folder, and shows each finding as it arrives at the doctor's end. Nothing is imitated but the patients.
+It starts an embedded broker, `edge-doctor watch` and `edge-agent` as their own processes, drops phantoms into the
+watched folder, and shows each finding as it arrives at the doctor's end. Nothing is imitated but the patients.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from edge.terminal import finding_line, has_colour, heatmap_lines, picture_lines
 
 BUNDLE_NAME: Final = "demo-model.bundle"
 WAIT_S: Final = 60.0
-"""How long the demo waits for the next finding before it gives up."""
+"""A demo that waits this long for a finding has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,11 @@ class Tally:
     correct: int = 0
     first_finding_s: float | None = None
 
+    @property
+    def missing(self) -> int:
+        """Phantoms whose finding has not arrived."""
+        return len(set(self.dropped) - self.received)
+
     def count(self, report: Report) -> bool | None:
         """Count a report; say whether its decision is right, or None where nobody knows."""
         if self.first_finding_s is None:
@@ -68,7 +73,7 @@ class Tally:
         """The numbers that `--json` prints."""
         return {
             "sent": len(self.dropped),
-            "received": len(self.received & set(self.dropped)),
+            "received": len(self.dropped) - self.missing,
             "correct": self.correct,
             "total": len(self.dropped),
             "first_finding_s": None if self.first_finding_s is None else round(self.first_finding_s, 2),
@@ -101,22 +106,22 @@ def run(*, count: int, first_seed: int, once: bool, as_json: bool) -> int:
             print(f"{NOTICE} Every radiograph below is synthetic.\n{bundle.model_id}: {bundle.card.validated_on}\n")
         port = stack.enter_context(_broker())
         doctor = stack.enter_context(_command("doctor.cli", "watch", "--json", folder=folder, port=port))
-        stack.enter_context(
+        agent = stack.enter_context(
             _command("edge.cli", "--model", str(bundle_path), "--watch", str(watched), folder=folder, port=port)
         )
-        reports = _reports(doctor)
+        reports = _reports(doctor, agent, tally, folder)
         for seed in range(first_seed, first_seed + count):
             tally.dropped |= _drop(seed, watched, bundle.card.model_sha256)
         try:
-            while len(tally.received & set(tally.dropped)) < count:
+            while tally.missing:
                 _show(next(reports), tally, as_json=as_json)
             if not once:
                 _keep_open(watched, reports, tally, as_json=as_json)
-        except (KeyboardInterrupt, TimeoutError) as stopped:
-            if isinstance(stopped, TimeoutError):
-                print(f"no finding for {WAIT_S:g} s; the agent's log:\n{_log_tail(folder)}", file=sys.stderr)
+        except KeyboardInterrupt:
+            if once:
+                raise
         _print_end(tally, bundle.card, as_json=as_json)
-    return 0 if len(tally.received & set(tally.dropped)) == count else 1
+    return 1 if tally.missing else 0
 
 
 def _drop(seed: int, folder: Path, model_sha256: str) -> dict[str, Dropped]:
@@ -145,11 +150,8 @@ def _show(report: Report, tally: Tally, *, as_json: bool) -> None:
 def _keep_open(watched: Path, reports: Iterator[Report], tally: Tally, *, as_json: bool) -> None:
     if not as_json:
         print(f"Drop images of your own into {watched}; Ctrl-C ends the demo.", flush=True)
-    while True:
-        try:
-            _show(next(reports), tally, as_json=as_json)
-        except TimeoutError:
-            continue
+    for report in reports:
+        _show(report, tally, as_json=as_json)
 
 
 def _print_end(tally: Tally, card: Card, *, as_json: bool) -> None:
@@ -158,7 +160,7 @@ def _print_end(tally: Tally, card: Card, *, as_json: bool) -> None:
         return
     first = "none" if tally.first_finding_s is None else f"the first after {tally.first_finding_s:.1f} s"
     print(
-        f"{len(tally.received & set(tally.dropped))} of {len(tally.dropped)} findings delivered ({first}), "
+        f"{len(tally.dropped) - tally.missing} of {len(tally.dropped)} findings delivered ({first}), "
         f"{tally.correct} right.\nNot validated on: {card.not_validated_on}\n"
         "Next: `edge-agent demo` keeps the line open for images of your own; README.md trains on your X-rays."
     )
@@ -177,19 +179,19 @@ def _broker() -> Iterator[int]:
         "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}},
         "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
     }
-    ready, stop, problems = Event(), Event(), list[BaseException]()
+    ready, problems = Event(), list[BaseException]()
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
     async def serve() -> None:
         broker = Broker(config)
         await broker.start()
         ready.set()
-        while not stop.is_set():
-            await asyncio.sleep(0.1)
+        await stop.wait()
         await broker.shutdown()
 
     def work() -> None:
         try:
-            asyncio.run(serve())
+            loop.run_until_complete(serve())
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
             problems.append(error)
         finally:
@@ -203,7 +205,7 @@ def _broker() -> Iterator[int]:
     try:
         yield port
     finally:
-        stop.set()
+        loop.call_soon_threadsafe(stop.set)
         thread.join(timeout=5)
 
 
@@ -230,8 +232,14 @@ def _command(module: str, *arguments: str, folder: Path, port: int) -> Iterator[
                 process.wait()
 
 
-def _reports(doctor: subprocess.Popen[str]) -> Iterator[Report]:
-    """What arrives at the doctor's end; raises TimeoutError when nothing comes for `WAIT_S`."""
+def _reports(
+    doctor: subprocess.Popen[str], agent: subprocess.Popen[str], tally: Tally, folder: Path
+) -> Iterator[Report]:
+    """What arrives at the doctor's end.
+
+    Raises:
+        EdgeXrayError: One of the two ended, or a finding that is due did not come in time.
+    """
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def read(stream: IO[str]) -> None:
@@ -241,13 +249,14 @@ def _reports(doctor: subprocess.Popen[str]) -> Iterator[Report]:
     if doctor.stdout is None:
         raise ValueError("the doctor's end must be started with a pipe")
     Thread(target=read, args=(doctor.stdout,), daemon=True).start()
+    since_s = time.monotonic()
     while True:
         try:
-            line = lines.get(timeout=WAIT_S)
+            yield msgspec.json.decode(lines.get(timeout=0.2), type=Report)
+            since_s = time.monotonic()
         except queue.Empty:
-            raise TimeoutError from None
-        yield msgspec.json.decode(line, type=Report)
-
-
-def _log_tail(folder: Path) -> str:
-    return "\n".join((folder / "agent.log").read_text().splitlines()[-10:])
+            ended = [name for name, process in (("agent", agent), ("doctor", doctor)) if process.poll() is not None]
+            if ended or (tally.missing and time.monotonic() - since_s > WAIT_S):
+                what = f"the {ended[0]} ended" if ended else f"no finding for {WAIT_S:g} s"
+                tail = "\n".join((folder / f"{(ended or ['agent'])[0]}.log").read_text().splitlines()[-10:])
+                raise EdgeXrayError(f"{what}; its log ends with:\n{tail}") from None

@@ -2,8 +2,8 @@
 
 HiResCAM (Draelos and Carin, 2020, arXiv:2011.08891): the sum over channels of gradient times activation, where the
 gradient is that of the decided label's logit with respect to the last feature map. Behind that map the head is dense
-layers with ReLU, so its gradient is a handful of matrix products. With a pooled head of one layer the map is exactly CAM
-(Zhou et al., 2016, arXiv:1512.04150), up to the constant 1/49.
+layers with ReLU, so its gradient is a handful of matrix products. With a pooled head of one layer the map is exactly
+CAM (Zhou et al., 2016, arXiv:1512.04150), up to the constant 1/49.
 """
 
 from typing import Final

@@ -100,7 +100,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """ "The doctor's inbox has stored your report": from here on the box owes nothing.
+    """The doctor's inbox has stored a report: from here on the box owes nothing.
 
     Attributes:
         id: The report's.

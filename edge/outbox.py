@@ -1,7 +1,7 @@
 """The outbox: the truth about which reports are still owed. SQLite, one row a report.
 
-Invariant: a report that `put` returned for survives a power cut and is owed until the doctor's inbox has sent its receipt.
-The pipeline and the publisher each hold an `Outbox` of their own on the same file and share nothing else.
+Invariant: a report that `put` returned for survives a power cut and is owed until the doctor's inbox has sent its
+receipt. The pipeline and the publisher each hold an `Outbox` of their own on the same file and share nothing else.
 """
 
 import sqlite3

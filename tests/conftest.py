@@ -1,15 +1,180 @@
-"""What all tests share."""
+"""What all tests share: real images where they are, a bundle, and the real commands as processes."""
 
+import os
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from importlib.resources import files
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+SEARCH_PATH = os.environ["PATH"] + os.pathsep + "/usr/sbin"  # where Debian keeps mosquitto
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real X-rays and pretrained weights beside the repository; absent for most people."""
     if not (SHARED / "data").is_dir():
-        pytest.skip(f"needs real X-rays and weights in {SHARED.name}/ beside the repository; none are part of it")
+        pytest.skip("needs the real X-rays and weights in shared/ beside the repository; none are part of it")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def demo_bundle() -> Path:
+    """The committed bundle of the demo, as a file."""
+    return Path(str(files("edge") / "demo-model.bundle"))
+
+
+class Process:
+    """A real command as a process, its output lines readable with a timeout."""
+
+    def __init__(self, *command: str, env: dict[str, str] | None = None) -> None:
+        self.started_s = time.monotonic()
+        self.popen = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PATH": SEARCH_PATH, **(env or {})},
+        )
+        self.out: list[str] = []
+        self.err: list[str] = []
+        self._new: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._readers = [
+            Thread(target=self._read, args=(self.popen.stdout, self.out), daemon=True),
+            Thread(target=self._read, args=(self.popen.stderr, self.err), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream, lines: list[str]) -> None:
+        with stream:
+            for line in stream:
+                lines.append(line.rstrip("\n"))
+                self._new.put(None)
+
+    def wait_for(self, condition: Callable[["Process"], object], timeout_s: float = 30) -> None:
+        """Wait until the output fulfils a condition; fail with all output if it does not."""
+        deadline_s = time.monotonic() + timeout_s
+        while not condition(self):
+            if time.monotonic() > deadline_s:
+                pytest.fail(f"nothing of the kind within {timeout_s} s; out: {self.out}; err: {self.err[-30:]}")
+            try:
+                self._new.get(timeout=0.1)
+            except queue.Empty:
+                continue
+
+    def wait_for_line(self, text: str, timeout_s: float = 30) -> None:
+        """Wait until a line of either stream holds a text."""
+        self.wait_for(lambda process: any(text in line for line in (*process.out, *process.err)), timeout_s)
+
+    def end(self, number: int = signal.SIGTERM, timeout_s: float = 20) -> int:
+        """Send a signal, wait, and return the exit code."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(number)
+        return self.code(timeout_s)
+
+    def code(self, timeout_s: float = 30) -> int:
+        """Wait for the end and return the exit code."""
+        code = self.popen.wait(timeout=timeout_s)
+        for reader in self._readers:
+            reader.join(timeout=5)
+        return code
+
+
+Start = Callable[..., Process]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a command; whatever still runs at the end of the test is ended, by process."""
+    with ExitStack() as stack:
+
+        def start_one(*command: object, env: dict[str, str] | None = None) -> Process:
+            process = Process(*map(str, command), env=env)
+            stack.callback(process.end, signal.SIGKILL)
+            return process
+
+        yield start_one
+
+
+@pytest.fixture
+def agent(start: Start) -> Start:
+    """Start `edge-agent`."""
+    return lambda *arguments, **options: start(sys.executable, "-m", "edge.cli", *arguments, **options)
+
+
+@pytest.fixture
+def doctor(start: Start, tmp_path: Path) -> Start:
+    """Start `edge-doctor watch --json` with a store of its own."""
+    return lambda broker, *arguments: start(
+        sys.executable, "-m", "doctor.cli", "watch", "--broker", broker, "--json",
+        "--store", tmp_path / "inbox.sqlite3", *arguments,
+    )  # fmt: skip
+
+
+class Mosquitto:
+    """A real mosquitto on a free port of the loopback interface."""
+
+    def __init__(self, start: Start, folder: Path) -> None:
+        if shutil.which("mosquitto", path=SEARCH_PATH) is None:
+            pytest.fail("needs a real mosquitto; on Debian: sudo apt-get install mosquitto")
+        self._start = start
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        self.address = f"127.0.0.1:{self.port}"
+        self._config = folder / "mosquitto.conf"
+        self._config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
+        self.run()
+
+    def run(self) -> None:
+        """Start the broker and wait until it answers."""
+        self.process = self._start("mosquitto", "-c", self._config)
+        deadline_s = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
+
+    def restart(self) -> None:
+        """Kill the broker with all it has in memory, and start it again."""
+        self.process.end(signal.SIGKILL)
+        self.run()
+
+
+@pytest.fixture
+def mosquitto(start: Start, tmp_path: Path) -> Mosquitto:
+    """A running broker."""
+    return Mosquitto(start, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def phantoms() -> Callable[..., list[str]]:
+    """Drop synthetic radiographs into a folder, as a careful scanner does; returns their names."""
+
+    def drop(folder: Path, count: int, *, first_seed: int = 0) -> list[str]:
+        from edge.phantom import phantom
+
+        names = []
+        for seed in range(first_seed, first_seed + count):
+            names.append(f"{seed:06d}.png")
+            partial = folder / f".{names[-1]}"
+            partial.write_bytes(phantom(seed).png())
+            partial.rename(folder / names[-1])
+        return names
+
+    return drop

@@ -165,7 +165,8 @@ class FolderIntake:
         except FileNotFoundError:
             return False  # somebody took it away
         except OSError as error:
-            log.error("cannot move a file to %s: %s; it stays and is not read again", folder, error.strerror)  # noqa: TRY400 - the trace says no more
+            # The trace says no more than this line.
+            log.error("cannot move a file to %s: %s; it stays, and is not read again", folder, error.strerror)  # noqa: TRY400
             if sighting is not None:
                 self._seen[capture.path] = replace(sighting, done=True)
             return False

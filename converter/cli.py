@@ -1,0 +1,89 @@
+"""The command `edge-converter`: a trained model in, an int8 bundle that decides the same out."""
+
+import argparse
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from trainer.cli import run_command
+
+_EPILOG: Final = """\
+exit codes: 0 done, 1 the int8 model does not decide like the refitted one, 2 usage, 65 bad input data,
+78 bad configuration.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `edge-converter` and return its exit code."""
+    return run_command(build_parser(), argv)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of `edge-converter`."""
+    parser = argparse.ArgumentParser(
+        prog="edge-converter",
+        description="Turn a model of edge-trainer into an int8 bundle for the box.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"edge-converter {version('edge-xray')}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_convert(commands)
+    _add_parity(commands)
+    return parser
+
+
+def _add_convert(commands: Any) -> None:
+    parser = commands.add_parser(
+        "convert",
+        help="make a bundle",
+        description="Quantize the backbone, refit the head on its features, quantize both, compare, and write a bundle.",
+    )
+    parser.set_defaults(command=_convert)
+    parser.add_argument("model", metavar="MODEL.keras", type=Path, help="written by edge-trainer")
+    parser.add_argument("--out", required=True, metavar="BUNDLE", type=Path, help="the file to write; must not exist")
+    parser.add_argument("--seed", type=int, default=0, help="of the calibration sample and the refitting (default: 0)")
+    _add_data_options(parser)
+
+
+def _add_parity(commands: Any) -> None:
+    parser = commands.add_parser(
+        "parity",
+        help="compare a bundle with the models it stands for",
+        description="Compare a bundle with the refitted and the float model, on the held-out images of DATA.",
+    )
+    parser.set_defaults(command=_parity)
+    parser.add_argument("model", metavar="MODEL.keras", type=Path, help="written by edge-trainer")
+    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="made from it by edge-converter")
+    _add_data_options(parser)
+
+
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", required=True, metavar="DATA", type=Path, help="the folder the model was trained on")
+    parser.add_argument(
+        "--cache", metavar="DIR", type=Path, help="for pixels and features (default: ~/.cache/edge-xray)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+
+
+def _convert(arguments: argparse.Namespace) -> dict[str, Any]:
+    from converter.convert import Order, convert  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
+    from trainer.features import default_cache  # noqa: PLC0415 - likewise
+
+    return convert(
+        Order(
+            model=arguments.model,
+            data=arguments.data,
+            out=arguments.out,
+            cache=arguments.cache or default_cache(),
+            seed=arguments.seed,
+        )
+    )
+
+
+def _parity(arguments: argparse.Namespace) -> dict[str, Any]:
+    from converter.convert import parity  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
+    from trainer.features import default_cache  # noqa: PLC0415 - likewise
+
+    return parity(arguments.model, arguments.bundle, arguments.data, arguments.cache or default_cache())

@@ -1,0 +1,165 @@
+"""The conversion, in pipeline order. Read `convert` first.
+
+material -> calibration sample -> int8 backbone -> refitted head -> int8 model -> parity -> gate -> bundle
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from converter.calibrate import calibration_positions
+from converter.material import Material, read_material
+from converter.package import make_bundle
+from converter.parity import check, compare, predict
+from converter.quantize import quantize
+from converter.refit import KEPT, OTHER, SAME, Refitted, find, keep, refit, refit_schedule
+from edge.bundle import Bundle, Parity, read_bundle, write_bundle
+from edge.errors import BundleError, DataError
+from trainer.backbones import hash_of
+from trainer.clock import Clock
+from trainer.evaluate import evaluate
+from trainer.heads import Schedule
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a conversion is asked to do.
+
+    Attributes:
+        model: The trainer's `model.keras`.
+        data: The folder it was trained on.
+        out: The bundle to write; must not exist.
+        cache: The cache's root.
+        seed: Of the calibration sample and the refitting.
+    """
+
+    model: Path
+    data: Path
+    out: Path
+    cache: Path
+    seed: int = 0
+
+
+def convert(order: Order) -> dict[str, Any]:
+    """Convert as ordered and write the bundle.
+
+    Returns:
+        A summary: bundle, size, model id, metrics and parity of the shipped file, seconds by stage.
+
+    Raises:
+        ConfigError: There is no such model.
+        DataError: The model is not the trainer's, or DATA is not what it was trained on.
+        BundleError: The output exists or cannot be written.
+        GateError: The int8 model does not decide like the refitted one; no bundle was written.
+    """
+    _check_out(order.out)
+    clock = Clock()
+    with clock.stage("read"):
+        material = read_material(order.model, order.data, order.cache)
+    trained = material.trained
+    positions = calibration_positions(material.learned.targets, seed=order.seed)
+    sample = material.learned.pixels.take(positions)
+    with clock.stage("quantize backbone"):
+        first = quantize(trained.trunk, trained.head, sample)
+    schedule = refit_schedule(trained.training.recipe, order.seed)
+    with clock.stage("refit"):
+        head = refit(trained.head, first, material.learned, schedule, order.cache)
+    with clock.stage("quantize all"):
+        shipped = quantize(trained.trunk, head, sample)
+    with clock.stage("compare"):
+        bundle = _examined(shipped, head, material, schedule, len(positions), order.cache)
+    write_bundle(bundle, order.out)
+    log.info("wrote %s, %s", order.out, bundle.model_id)
+    return {
+        "bundle": str(order.out),
+        "model": bundle.model_id,
+        "size_bytes": order.out.stat().st_size,
+        "metrics": bundle.card.metrics,
+        "parity": msgspec.to_builtins(bundle.card.parity),
+        "seconds": clock.seconds,
+    }
+
+
+def parity(model: Path, bundle: Path, data: Path, cache: Path) -> dict[str, Any]:
+    """Measure anew how a bundle compares with the refitted and the trainer's float model.
+
+    Returns:
+        The figures of `edge.bundle.Parity`, and `refitted_head`: where the refitted head came from.
+
+    Raises:
+        ConfigError: There is no such model or bundle.
+        BundleError: The bundle is not what the converter wrote.
+        DataError: The bundle was not made from this model, or DATA is not what it was trained on.
+        GateError: The bundle does not decide like the refitted model.
+    """
+    shipped = read_bundle(bundle)
+    material = read_material(model, data, cache)
+    _check_same(shipped, material)
+    refitted = _refitted(shipped, material, cache)
+    measured = _measure(shipped.model, refitted.head, material, cache)[0]
+    check(measured)
+    return {**msgspec.to_builtins(measured), "refitted_head": refitted.provenance}
+
+
+def _examined(
+    shipped: bytes, head: Any, material: Material, schedule: Schedule, calibration_images: int, cache: Path
+) -> Bundle:
+    """The bundle with its figures, if the gate lets it pass."""
+    training, targets = material.trained.training, material.held_out.targets
+    measured, probabilities = _measure(shipped, head, material, cache)
+    log.info(
+        "int8 against refitted: %.1f%% of decisions agree, no probability moves by more than %.3f; against float: %.1f%%",
+        100 * measured.agreement,
+        measured.max_probability_shift,
+        100 * measured.float_agreement,
+    )
+    check(measured)
+    return make_bundle(
+        shipped,
+        training,
+        metrics=evaluate(probabilities, targets, training.labels, training.positive),
+        parity=measured,
+        refit=schedule,
+        head_sha256=keep(head, cache),
+        calibration_images=calibration_images,
+    )
+
+
+def _measure(shipped: bytes, head: Any, material: Material, cache: Path) -> tuple[Parity, Any]:
+    """Parity, and the shipped file's probabilities of the held-out images."""
+    trained, held_out = material.trained, material.held_out
+    probabilities = predict(shipped, head, trained, held_out, cache)
+    positive = trained.training.labels.index(trained.training.positive)
+    return compare(probabilities, held_out.targets, positive), probabilities.shipped
+
+
+def _refitted(bundle: Bundle, material: Material, cache: Path) -> Refitted:
+    facts = bundle.card.recipe["refit"]
+    digest = facts["head_sha256"]
+    kept = find(digest, material.trained.head, cache)
+    if kept is not None:
+        return Refitted(kept, KEPT)
+    schedule = Schedule(**{name: facts[name] for name in ("epochs", "batch", "learning_rate", "seed")})
+    head = refit(material.trained.head, bundle.model, material.learned, schedule, cache)
+    return Refitted(head, SAME if hash_of(head) == digest else OTHER)
+
+
+def _check_same(bundle: Bundle, material: Material) -> None:
+    training, card = material.trained.training, bundle.card
+    if (card.labels, card.recipe.get("data")) != (training.labels, msgspec.to_builtins(training.data)):
+        raise DataError(
+            f"the bundle ({bundle.model_id}) was not made from this model ({training.recipe.name} on "
+            f"{training.data.name}); name the model.keras it was converted from"
+        )
+
+
+def _check_out(out: Path) -> None:
+    if out.exists():
+        raise BundleError(f"{out} exists and is never overwritten; name another file or remove it")
+    if not out.parent.is_dir():
+        raise BundleError(f"expected a folder {out.parent} to write {out.name} to, found none; make it first")

@@ -1,0 +1,105 @@
+"""What was measured -> the bundle's card, in plain sentences. Nothing here measures anything."""
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from edge.bundle import Bundle, Card, Parity
+from trainer.evaluate import Metrics
+from trainer.examine import KEY_DIGITS
+from trainer.heads import Schedule
+from trainer.model_file import Training
+
+
+def make_bundle(
+    model: bytes,
+    training: Training,
+    *,
+    metrics: Metrics,
+    parity: Parity,
+    refit: Schedule,
+    head_sha256: str,
+    calibration_images: int,
+) -> Bundle:
+    """Put a model and its card together.
+
+    Args:
+        model: Content of the `.tflite`.
+        training: How the trainer's model came to be.
+        metrics: Of the shipped file on the held-out images.
+        parity: Of the shipped file with the models it stands for.
+        refit: How the head was refitted.
+        head_sha256: Of the refitted head's weights.
+        calibration_images: How many images the quantizer saw.
+    """
+    recipe = training.recipe
+    choices: dict[str, Any] = {
+        **msgspec.to_builtins(recipe),
+        "seed": training.seed,
+        "weights": msgspec.to_builtins(training.weights),
+        "data": msgspec.to_builtins(training.data),
+        "n_train": len(training.split.train),
+        "n_held_out": len(training.split.held_out),
+        "patients_on_both_sides": training.split.patients_on_both_sides,
+        "trained_on": "".join(key[:KEY_DIGITS] for key in training.split.train),
+        "calibration_images": calibration_images,
+        "refit": {
+            "epochs": refit.epochs,
+            "batch": refit.batch,
+            "learning_rate": refit.learning_rate,
+            "seed": refit.seed,
+            "head_sha256": head_sha256,
+        },
+        "versions": training.versions,
+    }
+    card = Card(
+        name=recipe.name,
+        created_at=datetime.now(UTC).replace(microsecond=0),
+        model_sha256=sha256(model).hexdigest(),
+        labels=training.labels,
+        positive=training.positive,
+        threshold=metrics.threshold,
+        backbone=recipe.backbone,
+        head=recipe.head,
+        features=training.features,
+        recipe=choices,
+        metrics=msgspec.to_builtins(metrics),
+        parity=parity,
+        validated_on=validated_on(training, metrics),
+        not_validated_on=not_validated_on(training),
+    )
+    return Bundle(card, model)
+
+
+def validated_on(training: Training, metrics: Metrics) -> str:
+    """What data the card's metrics come from."""
+    per_class = ", ".join(
+        f"{sum(row)} {label}" for label, row in zip(metrics.labels, metrics.confusion_matrix, strict=True)
+    )
+    shared = training.split.patients_on_both_sides
+    patients = {
+        None: " Whether patients have images on both sides is not known.",
+        0: " No patient has images on both sides.",
+    }.get(shared, f" {shared} patients have images on both sides, which flatters the figures.")
+    return (
+        f"{metrics.n} images of {training.data.name!r} ({per_class}), drawn at random and held out of training, "
+        f"calibration and refitting.{patients}"
+    )
+
+
+def not_validated_on(training: Training) -> str:
+    """What nobody has tried, and what the data itself makes doubtful."""
+    return (
+        f"Not validated on images from hospitals, machines or patients outside {training.data.name!r}, on projections, ages "
+        f"or diseases it does not hold, or in clinical use.{_shortcut(training.data.sources)}"
+    )
+
+
+def _shortcut(sources: dict[str, dict[str, int]]) -> str:
+    """The warning that each class has sources of its own, so the source alone tells the class."""
+    known = [set(names) for names in sources.values()]
+    if not known or not all(known) or any(a & b for i, a in enumerate(known) for b in known[i + 1 :]):
+        return ""
+    return " No source gave images of more than one class: the model may know the source instead of the disease."

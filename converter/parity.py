@@ -1,0 +1,96 @@
+"""Does the shipped file decide like the models it stands for? Measured in the real interpreter, on held-out images only.
+
+Two comparisons: with the refitted model (float head on the int8 backbone's features), which is what the file is meant to
+be, and with the trainer's float model, which is what it replaces.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from converter.material import Part
+from converter.refit import INTERPRETER
+from edge.bundle import Parity
+from edge.classify import Classifier
+from edge.errors import GateError
+from trainer.evaluate import auc, decide, softmax
+from trainer.features import compute_features
+from trainer.heads import logits_of
+from trainer.model_file import TrainedModel
+from trainer.progress import progress
+
+MIN_AGREEMENT: Final = 0.99
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probabilities:
+    """What three models say of the held-out images, `(n, labels) float32` each.
+
+    Attributes:
+        shipped: The int8 file, in the interpreter.
+        refitted: The refitted float head on the int8 file's own features.
+        trained: The trainer's float model.
+    """
+
+    shipped: npt.NDArray[np.float32]
+    refitted: npt.NDArray[np.float32]
+    trained: npt.NDArray[np.float32]
+
+
+def predict(model: bytes, refitted: Any, trained: TrainedModel, held_out: Part, cache: Path) -> Probabilities:
+    """Ask all three models.
+
+    Args:
+        model: Content of the shipped `.tflite`.
+        refitted: The refitted head.
+        trained: The trainer's float model.
+        held_out: The images.
+        cache: Where the float features are kept.
+    """
+    classifier = Classifier(model, runtime=INTERPRETER)
+    shipped, again = [], []
+    for images in progress(held_out.pixels.batches(1), total=len(held_out.keys), what="comparing", unit="image"):
+        output = classifier.run(images[0])
+        shipped.append(output.logits)
+        again.append(np.asarray(refitted.predict_on_batch(output.features[np.newaxis]))[0])
+    features = compute_features(held_out.pixels, held_out.keys, trained.trunk, cache)
+    return Probabilities(
+        softmax(np.stack(shipped)), softmax(np.stack(again)), softmax(logits_of(trained.head, features))
+    )
+
+
+def compare(probabilities: Probabilities, targets: npt.NDArray[np.int64], positive: int) -> Parity:
+    """Condense three models' probabilities to the figures of the card.
+
+    Args:
+        probabilities: Of the same images.
+        targets: `(n,)`, index of each image's true label.
+        positive: Index of the label that is looked for.
+    """
+    shipped = decide(probabilities.shipped, positive)
+    trained = decide(probabilities.trained, positive)
+    areas = [auc(p[:, positive], targets == positive) for p in (probabilities.trained, probabilities.shipped)]
+    return Parity(
+        n=len(targets),
+        agreement=float((shipped == decide(probabilities.refitted, positive)).mean()),
+        max_probability_shift=float(np.abs(probabilities.shipped - probabilities.refitted).max()),
+        float_agreement=float((shipped == trained).mean()),
+        accuracy_drop=float((trained == targets).mean() - (shipped == targets).mean()),
+        auc_drop=(areas[0] or 0.0) - (areas[1] or 0.0),
+    )
+
+
+def check(parity: Parity) -> None:
+    """The gate: refuse a file that does not decide like the refitted model.
+
+    Raises:
+        GateError: Fewer than `MIN_AGREEMENT` of the decisions agree.
+    """
+    if parity.agreement < MIN_AGREEMENT:
+        raise GateError(
+            f"expected the int8 model to decide like the refitted one on at least {MIN_AGREEMENT:.0%} of the held-out "
+            f"images, got {parity.agreement:.1%} of {parity.n}; no bundle was written. Train with another seed or recipe"
+        )

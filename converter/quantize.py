@@ -1,0 +1,56 @@
+"""A trained network -> a full-int8 `.tflite`: raw uint8 in, float32 logits and features out.
+
+The batch is fixed to one: a dynamic batch leaves operators in the graph that keep XNNPACK from taking it whole.
+"""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from converter.calibrate import spanning
+from trainer.progress import progress
+
+
+def quantize(trunk: Any, head: Any, sample: npt.NDArray[np.uint8]) -> bytes:
+    """Convert a network to full int8.
+
+    Args:
+        trunk: `(n, 224, 224, 3) float32, RGB, 0-255` -> `(n, 7, 7, C) float32`.
+        head: `(n, 7, 7, C) float32` -> logits, `(n, labels) float32`.
+        sample: `(n, 224, 224, 3) uint8`, the calibration images.
+
+    Returns:
+        The content of a `.tflite` file.
+    """
+    pixels = keras.Input(batch_shape=(1, *trunk.input_shape[1:]), name="pixels")
+    features = trunk(pixels)
+    network = keras.Model(pixels, {"logits": head(features), "features": features})
+    converter = tf.lite.TFLiteConverter.from_keras_model(network)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: _one_by_one(spanning(sample))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.uint8
+    converter.inference_output_type = tf.float32
+    # FULLY_CONNECTED with a scale per row is version 12, which tflite-runtime 2.14 does not know.
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001 - no public switch
+    return _convert(converter)
+
+
+def _convert(converter: Any) -> bytes:
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # stdout belongs to --json
+        # The converter says so of every int8 model with uint8 input; `edge.classify` makes sure of what it doubts.
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected", UserWarning)
+        model: bytes = converter.convert()
+    return model
+
+
+def _one_by_one(sample: npt.NDArray[np.uint8]) -> Iterator[list[npt.NDArray[np.float32]]]:
+    for image in progress(sample, total=len(sample), what="calibrating", unit="image"):
+        yield [image[np.newaxis].astype(np.float32)]  # (1, 224, 224, 3)

@@ -1,0 +1,163 @@
+"""The networks behind a recipe: which Keras application, how it wants its pixels, and where its weights come from.
+
+Every backbone takes raw RGB, 0-255, and returns its last feature map; what it does to the pixels first is part of the graph.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+import msgspec
+import numpy as np
+
+from edge.errors import ConfigError, DataError
+from edge.preprocess import SIDE_PX
+
+IMAGENET: Final = "imagenet"
+NONE: Final = "none"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """The facts of one network.
+
+    Attributes:
+        application: Its name in `keras.applications`.
+        scale: Pixels are multiplied by this first.
+        offset: Then this is added, in the order red, green, blue.
+        bgr_kernel: Name of the first convolution where the published network reads blue, green, red; else None. Its kernel
+            is turned over after loading, which is exact and costs nothing, unlike reversing each picture.
+        options: Further arguments of the application.
+    """
+
+    application: str
+    scale: float
+    offset: tuple[float, float, float]
+    bgr_kernel: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+BACKBONES: Final = {
+    "mobilenet": Backbone("MobileNet", scale=1 / 127.5, offset=(-1.0, -1.0, -1.0)),
+    "vgg19": Backbone("VGG19", scale=1.0, offset=(-123.68, -116.779, -103.939), bgr_kernel="block1_conv1"),
+}
+"""Pixel arithmetic as in `keras.applications.<net>.preprocess_input`; VGG's means are those of ImageNet."""
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a backbone's weights came from before any training here.
+
+    Attributes:
+        weights: `imagenet`, `none`, or the file's name.
+        sha256: Over the loaded arrays, 64 hex digits.
+    """
+
+    weights: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trunk:
+    """A loaded backbone.
+
+    Attributes:
+        model: `(n, 224, 224, 3) float32, RGB, 0-255` -> `(n, 7, 7, C) float32`.
+        origin: Of its weights.
+    """
+
+    model: Any
+    origin: Origin
+
+    @property
+    def features_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the last feature map."""
+        _, height, width, channels = self.model.output_shape
+        return height, width, channels
+
+
+def load_trunk(name: str, *, weights: str, alpha: float = 1.0, seed: int = 0) -> Trunk:
+    """Build a backbone with its pixel arithmetic and load its weights.
+
+    Args:
+        name: Of `BACKBONES`.
+        weights: `imagenet`, `none` (random), or the path of a weights file without the top layers.
+        alpha: Width of a MobileNet.
+        seed: Of random weights.
+
+    Raises:
+        ConfigError: The weights file is missing, or Keras cannot download its own.
+        DataError: The file holds the weights of another network.
+    """
+    backbone = BACKBONES[name]
+    application = _application(backbone, weights, alpha, seed)
+    if backbone.bgr_kernel:
+        kernel = application.get_layer(backbone.bgr_kernel).kernel  # (3, 3, BGR, filters)
+        kernel.assign(np.asarray(kernel)[:, :, ::-1, :])
+    pixels = keras.Input((SIDE_PX, SIDE_PX, 3), name="pixels")
+    normalise = keras.layers.Rescaling(backbone.scale, offset=list(backbone.offset), name="normalise")
+    model = keras.Model(pixels, application(normalise(pixels)), name="trunk")
+    origin = weights if weights in {IMAGENET, NONE} else Path(weights).name
+    return Trunk(model, Origin(weights=origin, sha256=hash_of(application)))
+
+
+def hash_of(model: Any) -> str:
+    """SHA-256 over a model's arrays in order, 64 hex digits."""
+    digest = sha256()
+    for array in model.get_weights():
+        digest.update(repr((array.shape, array.dtype.str)).encode())
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
+
+
+def fingerprint(trunk: Any) -> str:
+    """What a trunk's features depend on besides the pixels: its weights and its pixel arithmetic, 64 hex digits."""
+    normalise = trunk.get_layer("normalise")
+    return sha256(f"{hash_of(trunk)} {normalise.scale} {normalise.offset}".encode()).hexdigest()
+
+
+def _application(backbone: Backbone, weights: str, alpha: float, seed: int) -> Any:
+    options = dict(backbone.options)
+    if backbone.application == "MobileNet":
+        options["alpha"] = alpha
+    elif alpha != 1:
+        raise ConfigError(f"alpha is the width of a MobileNet, {backbone.application} has none; remove it")
+    if weights not in {IMAGENET, NONE} and not Path(weights).is_file():
+        raise ConfigError(f"expected --weights imagenet, none or a file, found no file {weights}; check the path")
+    keras.utils.set_random_seed(seed)  # the applications take no initializer of ours
+    build = getattr(keras.applications, backbone.application)
+    shape = (SIDE_PX, SIDE_PX, 3)
+    try:
+        network = build(
+            weights=IMAGENET if weights == IMAGENET else None, include_top=False, input_shape=shape, **options
+        )
+    except (OSError, ValueError) as error:
+        if weights != IMAGENET:
+            raise
+        raise ConfigError(
+            f"Keras cannot give its ImageNet weights of {backbone.application} ({_first_line(error)}); "
+            "download them elsewhere and name the file with --weights FILE"
+        ) from error
+    network.name = "backbone"
+    if weights not in {IMAGENET, NONE}:
+        _load(network, Path(weights), backbone.application)
+    return network
+
+
+def _load(network: Any, file: Path, application: str) -> None:
+    try:
+        network.load_weights(file)
+    except (ValueError, OSError, KeyError) as error:
+        raise DataError(
+            f"expected weights of {application} without its top layers in {file}, got something else "
+            f"({_first_line(error)}); name the file that belongs to the recipe's backbone"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,132 @@
+"""Images -> pixels -> features of the frozen backbone, each computed once per image and kept in the cache.
+
+Invariant: a cached row depends on nothing but the image's bytes and what the cache folder is named after: the
+preprocessing, and for features also the backbone and its weights. Decoding is `edge.decode`, resizing `edge.preprocess`.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.decode import decode
+from edge.errors import DataError, UnreadableImageError
+from edge.preprocess import PREPROCESSING, SIDE_PX, preprocess
+from trainer.backbones import fingerprint
+from trainer.dataset import Dataset, Item, named
+from trainer.progress import progress
+from trainer.store import Rows, Store
+
+BATCH: Final = 32
+"""Images that are in memory, and lost by an interruption, at one time."""
+
+log = logging.getLogger(__name__)
+
+Compute = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+"""`(n, 224, 224, 3) uint8, RGB` -> `(n, 7, 7, C) float32`."""
+
+
+def default_cache() -> Path:
+    """The user's cache folder, after the XDG base directory specification."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge-xray"
+
+
+def decode_images(dataset: Dataset, cache: Path, *, skip_bad: bool) -> tuple[Dataset, Rows]:
+    """Decode and preprocess every image that the cache does not hold yet.
+
+    Args:
+        dataset: What to decode.
+        cache: The cache's root.
+        skip_bad: Leave unreadable images out instead of stopping.
+
+    Returns:
+        The dataset of the readable images, and their pixels, `(n, 224, 224, 3) uint8, RGB, 0-255`.
+
+    Raises:
+        DataError: Images are unreadable and `skip_bad` is false, or a class has no readable image.
+    """
+    store = Store(cache / f"pixels-{_digest(PREPROCESSING)}", (SIDE_PX, SIDE_PX, 3), np.uint8)
+    missing = frozenset(store.missing(dataset.keys))
+    items = [item for item in dataset.items if item.sha256 in missing]
+    unreadable: dict[str, str] = {}
+    for batch in progress(_batches(items), total=-(-len(items) // BATCH), what="decoding", unit="batch"):
+        _decode_batch(dataset.root, batch, store, unreadable)
+    if unreadable:
+        dataset = _without(dataset, unreadable, skip_bad=skip_bad)
+    return dataset, store.rows(dataset.keys)
+
+
+def compute_features(pixels: Rows, keys: Sequence[str], trunk: Any, cache: Path) -> Rows:
+    """A backbone's features of `keys`, `(n, 7, 7, C) float32`, computed where the cache does not hold them yet.
+
+    Args:
+        pixels: `(n, 224, 224, 3) uint8, RGB, 0-255`.
+        keys: The images' SHA-256, in the order of `pixels`.
+        trunk: `(n, 224, 224, 3) float32` -> `(n, 7, 7, C) float32`.
+        cache: The cache's root.
+    """
+    folder = cache / f"features-{_digest(PREPROCESSING, fingerprint(trunk))}"
+    return cached_features(pixels, keys, _forward(trunk), Store(folder, trunk.output_shape[1:], np.float32))
+
+
+def cached_features(pixels: Rows, keys: Sequence[str], compute: Compute, store: Store) -> Rows:
+    """Features of `keys`, batch by batch from their pixels where the store does not hold them yet."""
+    missing = frozenset(store.missing(keys))
+    todo = np.array([position for position, key in enumerate(keys) if key in missing], np.int64)
+    chunks = [todo[start : start + BATCH] for start in range(0, len(todo), BATCH)]
+    for chunk in progress(chunks, total=len(chunks), what="features", unit="batch"):
+        store.append([keys[position] for position in chunk], compute(pixels.take(chunk)))
+    return store.rows(keys)
+
+
+def _forward(model: Any) -> Compute:
+    def compute(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        # A short batch is filled up: a second shape would be compiled anew and may round differently.
+        full = np.zeros((BATCH, *pixels.shape[1:]), np.float32)
+        full[: len(pixels)] = pixels
+        features: npt.NDArray[np.float32] = model.predict_on_batch(full)[: len(pixels)]
+        return features
+
+    return compute
+
+
+def _batches(items: Sequence[Item]) -> list[Sequence[Item]]:
+    return [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
+
+
+def _decode_batch(root: Path, items: Sequence[Item], store: Store, unreadable: dict[str, str]) -> None:
+    keys, rows = [], []
+    for item in items:
+        try:
+            rows.append(preprocess(decode((root / item.file).read_bytes())))
+            keys.append(item.sha256)
+        except UnreadableImageError as error:
+            unreadable[item.file] = str(error)
+        except OSError as error:
+            unreadable[item.file] = f"cannot be read: {error.strerror}"
+    if keys:
+        store.append(keys, np.stack(rows))
+
+
+def _without(dataset: Dataset, unreadable: dict[str, str], *, skip_bad: bool) -> Dataset:
+    for file, reason in unreadable.items():
+        log.warning("%s: %s", file, reason)
+    if not skip_bad:
+        raise DataError(
+            f"{len(unreadable)} of {len(dataset.items)} images are unreadable: {named(unreadable)}; "
+            "repair or remove them, or leave them out with --skip-bad"
+        )
+    readable = dataset.only(item.sha256 for item in dataset.items if item.file not in unreadable)
+    empty = [label for label, count in readable.counts().items() if count == 0]
+    if empty:
+        raise DataError(f"no image of {named(empty)} is readable; add readable ones")
+    return readable
+
+
+def _digest(*parts: str) -> str:
+    return sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,117 @@
+"""The layers behind the backbone, and how they learn. The converter refits a head by the same function.
+
+Invariant: the same features, labels, start and seed give the same head.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from trainer.progress import progress
+from trainer.store import Rows
+
+PAPER_UNITS: Final = (512, 256)
+"""Hidden layers of the paper's head."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long and how fast a head learns.
+
+    Attributes:
+        epochs: Passes over the features.
+        batch: Images per step.
+        learning_rate: Adam's (Kingma and Ba, 2015, arXiv:1412.6980).
+        seed: Of the order in which images are seen.
+    """
+
+    epochs: int
+    batch: int
+    learning_rate: float
+    seed: int
+
+
+def build_head(kind: str, features_shape: tuple[int, int, int], labels: int, *, seed: int) -> Any:
+    """A head with random weights: `(n, 7, 7, C) float32` -> logits, `(n, labels) float32`.
+
+    Args:
+        kind: `paper` or `gap`.
+        features_shape: Height, width and channels of the feature map.
+        labels: Number of classes.
+        seed: Of the weights (Glorot uniform, Keras' default).
+    """
+    pooling = {"paper": keras.layers.Flatten, "gap": keras.layers.GlobalAveragePooling2D}[kind]
+    units = PAPER_UNITS if kind == "paper" else ()
+    hidden = [
+        keras.layers.Dense(count, activation="relu", kernel_initializer=_glorot(seed, position), name=f"dense_{count}")
+        for position, count in enumerate(units)
+    ]
+    logits = keras.layers.Dense(labels, kernel_initializer=_glorot(seed, len(units)), name="logits")
+    return keras.Sequential([keras.Input(features_shape), pooling(name=kind), *hidden, logits], name="head")
+
+
+def fit_head(head: Any, features: Rows, targets: npt.NDArray[np.int64], schedule: Schedule, *, what: str) -> Any:
+    """Fit a copy of a head by categorical cross-entropy on one-hot labels.
+
+    Args:
+        head: The start, as `build_head` returns it; it is left as it is.
+        features: `(n, 7, 7, C) float32`.
+        targets: `(n,)`, index of each image's label.
+        schedule: How long and how fast.
+        what: Said beside the progress bar.
+
+    Returns:
+        The fitted copy.
+    """
+    fitted = keras.models.clone_model(head)
+    fitted.set_weights(head.get_weights())
+    _fit(fitted, features, targets, schedule, what=what, fuse=True)
+    return fitted
+
+
+def fit_whole(
+    trunk: Any, head: Any, pixels: Rows, targets: npt.NDArray[np.int64], schedule: Schedule, *, what: str
+) -> Any:
+    """Fit backbone and head together, in place; BatchNorm learns the data's statistics.
+
+    Args:
+        trunk: Pixels -> features.
+        head: Features -> logits.
+        pixels: `(n, 224, 224, 3) uint8, RGB, 0-255`.
+        targets: `(n,)`, index of each image's label.
+        schedule: How long and how fast.
+        what: Said beside the progress bar.
+
+    Returns:
+        The two as one model: pixels -> logits.
+    """
+    whole = keras.Model(trunk.input, head(trunk.output))
+    _fit(whole, pixels, targets, schedule, what=what, fuse=False)
+    return whole
+
+
+def logits_of(model: Any, rows: Rows, *, batch: int = 32) -> npt.NDArray[np.float32]:
+    """What a head says of features, or a whole network of pixels, `(n, labels) float32`."""
+    return np.concatenate([np.asarray(model.predict_on_batch(chunk)) for chunk in rows.batches(batch)])
+
+
+def _glorot(seed: int, position: int) -> Any:
+    return keras.initializers.GlorotUniform(seed=seed * 16 + position)
+
+
+def _fit(model: Any, rows: Rows, targets: npt.NDArray[np.int64], schedule: Schedule, *, what: str, fuse: bool) -> None:
+    model.compile(
+        optimizer=keras.optimizers.Adam(schedule.learning_rate),
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True),
+        jit_compile=fuse,  # XLA fuses Adam into one pass over the weights; its convolutions are slower than oneDNN's
+    )
+    onehot = keras.utils.to_categorical(targets, model.output_shape[-1])
+    generator = np.random.default_rng(schedule.seed)
+    for _ in progress(range(schedule.epochs), total=schedule.epochs, what=what, unit="epoch"):
+        order = generator.permutation(len(rows))
+        for start in range(0, len(order), schedule.batch):
+            chosen = order[start : start + schedule.batch]
+            model.train_on_batch(rows.take(chosen), onehot[chosen])

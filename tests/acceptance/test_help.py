@@ -1,0 +1,37 @@
+"""`--help` is part of the interface: a change of it is a change people will see."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+COMMANDS = {
+    "edge-agent": ("edge.cli",),
+    "edge-agent-classify": ("edge.cli", "classify"),
+    "edge-agent-demo": ("edge.cli", "demo"),
+    "edge-doctor-watch": ("doctor.cli", "watch"),
+    "edge-trainer-train": ("trainer.cli", "train"),
+    "edge-converter-convert": ("converter.cli", "convert"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_golden(name: str):
+    """Write the files anew with GOLDEN=write and read the difference."""
+    module, *arguments = COMMANDS[name]
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "110"},
+    )
+    golden = GOLDEN / f"{name}.txt"
+    if os.environ.get("GOLDEN") == "write":
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(done.stdout)
+
+    assert done.stdout == golden.read_text()

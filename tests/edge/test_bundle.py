@@ -1,0 +1,172 @@
+"""A bundle is byte for byte what was written, or it is refused."""
+
+import io
+import zipfile
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.bundle import Bundle, Card, pack, read_bundle, unpack, write_bundle
+from edge.errors import BundleError, ConfigError
+
+MODEL = bytes(range(256)) * 8
+
+
+def a_card(**changes: object) -> Card:
+    """A card for MODEL."""
+    card = Card(
+        name="toy",
+        created_at=datetime(2026, 1, 2, tzinfo=UTC),
+        model_sha256=sha256(MODEL).hexdigest(),
+        labels=("covid", "normal"),
+        positive="covid",
+        backbone="MobileNet",
+        head="gap",
+        features=(7, 7, 1024),
+        recipe={"epochs": 50},
+        metrics={"accuracy": 0.5},
+        validated_on="nothing",
+        not_validated_on="anything",
+    )
+    return msgspec.structs.replace(card, **changes)
+
+
+CONTENT = pack(Bundle(a_card(), MODEL))
+
+
+def test_what_is_written_is_read(tmp_path: Path):
+    """Card and model come back as they were."""
+    bundle = Bundle(a_card(), MODEL)
+
+    write_bundle(bundle, tmp_path / "toy.bundle")
+
+    assert read_bundle(tmp_path / "toy.bundle") == bundle
+    assert list(tmp_path.iterdir()) == [tmp_path / "toy.bundle"]
+
+
+def test_standard_tools_read_the_card():
+    """The bundle is a zip whose card is plain JSON."""
+    with zipfile.ZipFile(io.BytesIO(CONTENT)) as archive:
+        card = msgspec.json.decode(archive.read("card.json"))
+
+    assert card["labels"] == ["covid", "normal"]
+    assert card["not_validated_on"] == "anything"
+
+
+def test_every_flipped_byte_is_refused():
+    """Whichever byte is damaged, card, model or the zip around them, the bundle is refused with a BundleError."""
+    for position in range(len(CONTENT)):
+        damaged = bytearray(CONTENT)
+        damaged[position] ^= 0x55
+
+        with pytest.raises(BundleError):
+            unpack(bytes(damaged))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, len(CONTENT) * 8 - 1))
+def test_every_flipped_bit_is_refused(bit: int):
+    """One bit is enough."""
+    damaged = bytearray(CONTENT)
+    damaged[bit // 8] ^= 1 << (bit % 8)
+
+    with pytest.raises(BundleError):
+        unpack(bytes(damaged))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, len(CONTENT) - 1), st.binary(min_size=1, max_size=64))
+def test_cut_off_and_padded_bundles_are_refused(length: int, padding: bytes):
+    """A bundle copied in part, or with something behind or before it, is refused."""
+    for content in (CONTENT[:length], CONTENT + padding, padding + CONTENT):
+        with pytest.raises(BundleError):
+            unpack(content)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["model.tflite", "card.json"],
+        ["card.json"],
+        ["card.json", "../model.tflite"],
+        ["card.json", "model.tflite", "model.tflite"],
+        ["card.json", "model.tflite", "more"],
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
+def test_other_zips_are_refused(names: list[str]):
+    """Entries missing, doubled, in another order or with a path are refused."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"{}")
+
+    with pytest.raises(BundleError, match="copy it again"):
+        unpack(buffer.getvalue())
+
+
+def test_a_zip_bomb_is_refused_before_it_unfolds():
+    """A compressed entry that claims more than the file's size is refused."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("card.json", b"{}")
+        archive.writestr("model.tflite", bytes(50_000_000))
+
+    with pytest.raises(BundleError, match="claims to hold more"):
+        unpack(buffer.getvalue())
+
+
+def test_a_model_of_another_card_is_refused():
+    """The card's hash ties it to its model."""
+    with pytest.raises(BundleError, match="the card speaks of model"):
+        Bundle(a_card(), b"another")
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"labels": ["covid"]}, "two or more"),
+        ({"positive": "flu"}, "positive must be one of"),
+        ({"threshold": 1.0}, "between 0 and 1"),
+        ({"schema": "xray.card/2"}, "this version cannot read it"),
+        ({"created_at": "yesterday"}, "created_at"),
+    ],
+)
+def test_a_card_that_contradicts_itself_is_refused(changes: dict[str, object], complaint: str):
+    """The reader says which field is wrong."""
+    card = {**msgspec.to_builtins(a_card()), **changes}
+    buffer = io.BytesIO()
+    good = zipfile.ZipFile(io.BytesIO(CONTENT))
+    with good, zipfile.ZipFile(buffer, "w") as archive:
+        for entry, content in ((good.infolist()[0], msgspec.json.encode(card)), (good.infolist()[1], MODEL)):
+            info = zipfile.ZipInfo(entry.filename, entry.date_time)
+            info.external_attr, info.create_system = entry.external_attr, entry.create_system
+            archive.writestr(info, content)
+
+    with pytest.raises(BundleError, match=complaint):
+        unpack(buffer.getvalue())
+
+
+def test_a_missing_bundle_names_the_place_and_the_remedy(tmp_path: Path):
+    """The error names the path and the command that makes a bundle."""
+    with pytest.raises(ConfigError, match=r"nowhere\.bundle.*edge-converter convert") as caught:
+        read_bundle(tmp_path / "nowhere.bundle")
+
+    assert caught.value.exit_code == 78
+
+
+def test_an_existing_file_is_never_overwritten(tmp_path: Path):
+    """Writing refuses a name that is taken, and leaves what is there."""
+    path = tmp_path / "toy.bundle"
+    path.write_text("precious")
+
+    with pytest.raises(BundleError, match="never overwritten"):
+        write_bundle(Bundle(a_card(), MODEL), path)
+
+    assert path.read_text() == "precious"
+    assert list(tmp_path.iterdir()) == [path]

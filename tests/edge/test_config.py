@@ -1,0 +1,107 @@
+"""File, environment and flags become one frozen value; an unknown key is an error."""
+
+from pathlib import Path
+
+import pytest
+
+from edge.config import AgentConfig, BrokerConfig, known_keys, load
+from edge.errors import ConfigError
+
+
+def test_flags_win_over_environment_over_file(tmp_path: Path):
+    """The later source wins, key by key."""
+    file = tmp_path / "config.toml"
+    file.write_text('site = "file"\ndevice = "file"\nmodel = "file"\n[broker]\naddress = "file"\nprefix = "file"\n')
+    environ = {"EDGE_AGENT_DEVICE": "env", "EDGE_AGENT_MODEL": "env", "EDGE_AGENT_BROKER_ADDRESS": "env", "HOME": "/"}
+
+    config = load({"model": "flag", "site": None}, file=file, environ=environ)
+
+    assert (config.site, config.device, config.model) == ("file", "env", "flag")
+    assert (config.broker.address, config.broker.prefix) == ("env", "file")
+
+
+def test_every_key_can_come_from_the_environment():
+    """Numbers, truth values and lists are written as text."""
+    environ = {"EDGE_AGENT_WATCH": "/a:/b", "EDGE_AGENT_BROKER_TLS": "true", "EDGE_AGENT_SETTLE_S": "2.5"}
+
+    config = load({}, environ=environ)
+
+    assert config.watch == ("/a", "/b")
+    assert config.broker.tls is True
+    assert config.settle_s == 2.5
+    assert len(known_keys()) == 23
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('sight = "a"', r"config\.toml: .*unknown field `sight`.*known keys: .*site"),
+        ('[broker]\nadress = "a"', r"config\.toml: .*unknown field `adress`.*broker\.address"),
+        ("settle_s = -1", r"config\.toml: .*>= 0.*settle_s"),
+        ('threads = "many"', r"config\.toml: .*`int.*threads"),
+        ('runtime = "gpu"', r"config\.toml: .*runtime"),
+        ('site = "a/b"', r"config\.toml: site must be"),
+        ("site =", r"config\.toml is not TOML"),
+    ],
+)
+def test_a_wrong_file_names_file_and_key(tmp_path: Path, text: str, complaint: str):
+    """The error says where to look."""
+    file = tmp_path / "config.toml"
+    file.write_text(text)
+
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        load({}, file=file)
+
+    assert caught.value.exit_code == 78
+
+
+def test_an_unknown_variable_is_an_error():
+    """A typing error in the environment does not pass in silence."""
+    with pytest.raises(ConfigError, match="unknown variable EDGE_AGENT_BROKER"):
+        load({}, environ={"EDGE_AGENT_BROKER": "localhost"})
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path):
+    """A file that was named must be there."""
+    with pytest.raises(ConfigError, match="cannot read the configuration file"):
+        load({}, file=tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (BrokerConfig(address="host"), ("host", 1883)),
+        (BrokerConfig(address="host", tls=True), ("host", 8883)),
+        (BrokerConfig(address="host", ca_file="ca.pem"), ("host", 8883)),
+        (BrokerConfig(address="host:99", tls=True), ("host", 99)),
+        (BrokerConfig(address="[::1]"), ("::1", 1883)),
+        (BrokerConfig(address="[::1]:99"), ("::1", 99)),
+    ],
+)
+def test_an_address_is_host_and_perhaps_port(config: BrokerConfig, expected: tuple[str, int]):
+    """The port defaults to MQTT's, with or without TLS."""
+    assert config.host_and_port == expected
+
+
+@pytest.mark.parametrize("address", ["", ":99", "host:", "host:x", "host:0", "host:65536"])
+def test_a_bad_address_is_refused(address: str):
+    """The error repeats what came."""
+    with pytest.raises(ConfigError, match="HOST or HOST:PORT"):
+        _ = BrokerConfig(address=address).host_and_port
+
+
+def test_the_state_lies_with_the_first_watched_folder(monkeypatch: pytest.MonkeyPatch):
+    """Unless systemd or the configuration says otherwise."""
+    config = AgentConfig(watch=("/a", "/b"))
+
+    assert config.state_dir == Path("/a/.edge-agent")
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/edge-agent")
+    assert config.state_dir == Path("/var/lib/edge-agent")
+    assert AgentConfig(watch=("/a",), state="/s").state_dir == Path("/s")
+
+
+def test_the_device_defaults_to_a_name_that_a_topic_can_hold(monkeypatch: pytest.MonkeyPatch):
+    """A machine's name may hold dots and more."""
+    monkeypatch.setattr("socket.gethostname", lambda: "box_1.clinic.local")
+
+    assert AgentConfig().device_name == "box-1-clinic-local"

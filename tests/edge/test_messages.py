@@ -1,0 +1,139 @@
+"""The wire is a contract: its JSON, its topics, its limits."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.errors import ConfigError, MessageError
+from edge.messages import Address, ModelIdentity, Receipt, Report, Status, decode, encode, report_id
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def a_report(**changes: object) -> Report:
+    """A report as a box would send it."""
+    report = Report(
+        id="0123456789abcdef0123456789abcdef",
+        site="clinic",
+        device="box-1",
+        received_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        clock_synced=True,
+        origin="folder",
+        decision="covid",
+        probabilities={"covid": 0.971, "normal": 0.029},
+        positive="covid",
+        threshold=0.5,
+        heatmap=tuple(tuple(round((row + column) / 12, 3) for column in range(7)) for row in range(7)),
+        guard={"side_px": 512.0, "contrast": 60.2},
+        reason=None,
+        model=ModelIdentity(
+            id="paper-mobilenet@0123456789ab",
+            sha256="0" * 64,
+            signed=False,
+            runtime="litert",
+            validated_on="200 held-out images",
+            not_validated_on="other hospitals",
+        ),
+        timings_ms={"decode": 3.1, "classify": 9.8},
+        seq=7,
+    )
+    return msgspec.structs.replace(report, **changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("report", a_report()),
+        ("receipt", Receipt(id="0" * 32, stored_at=datetime(2026, 1, 2, tzinfo=UTC))),
+        ("status", Status(state="online", at=datetime(2026, 1, 2, tzinfo=UTC), model="paper-mobilenet@0123456789ab")),
+    ],
+)
+def test_the_json_of_a_message_is_golden(name: str, message: Report | Receipt | Status):
+    """A change of these files is a change of the protocol: add fields freely, removing one means schema 2."""
+    golden = json.loads((GOLDEN / f"{name}.json").read_text())
+
+    assert json.loads(encode(message)) == golden
+    assert decode(json.dumps(golden).encode(), type(message)) == message
+
+
+def test_a_newer_field_is_ignored():
+    """A box may say more than this reader knows."""
+    newer = json.dumps({**json.loads(encode(a_report())), "projection": "PA"}).encode()
+
+    assert decode(newer, Report) == a_report()
+
+
+@pytest.mark.parametrize(
+    ("payload", "complaint"),
+    [
+        (b"", "schema 1"),
+        (b"no json", "schema 1"),
+        (b"\xff\xfe", "schema 1"),
+        (b"[" * 5000, "schema 1"),
+        (b"{}", "missing required field"),
+        (json.dumps({**json.loads(encode(a_report())), "schema": "xray.report/2"}).encode(), r"\$\.schema"),
+        (json.dumps({**json.loads(encode(a_report())), "seq": "seven"}).encode(), r"\$\.seq"),
+        (json.dumps({**json.loads(encode(a_report())), "id": "../etc"}).encode(), "32 hex digits"),
+        (json.dumps({**json.loads(encode(a_report())), "heatmap": [[1], [1, 2]]}).encode(), "rows of one length"),
+        (json.dumps({**json.loads(encode(a_report())), "received_at": "2026-01-02T03:04:05"}).encode(), "aware"),
+        (b" " * 9000, "at most 8192 bytes"),
+    ],
+)
+def test_a_bad_report_names_the_place(payload: bytes, complaint: str):
+    """The error says what is wrong, and where."""
+    with pytest.raises(MessageError, match=complaint):
+        decode(payload, Report)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_crash_the_reader(payload: bytes):
+    """Whatever comes over the wire, the outcome is a message or a MessageError."""
+    try:
+        decode(payload, Receipt)
+    except MessageError:
+        return
+
+    assert json.loads(payload)["schema"] == "xray.receipt/1"
+
+
+def test_an_oversized_report_is_never_sent():
+    """8 KB is a promise to poor lines."""
+    with pytest.raises(MessageError, match="at most 8192 bytes"):
+        encode(a_report(reason="x" * 9000))
+
+
+def test_a_topic_tells_whose_report_it_is():
+    """Making a topic and taking it apart are inverse."""
+    address = Address("xray", "clinic", "box-1")
+
+    assert address.report("ab") == "xray/v1/clinic/box-1/report/ab"
+    assert Address.of_report(address.report("ab"), "xray") == (address, "ab")
+
+
+@pytest.mark.parametrize(
+    "topic",
+    ["xray/v1/clinic/box-1/status", "other/v1/clinic/box-1/report/ab", "xray/v1/a/b/c/report/ab", "xray/v1/a b/c/report/d"],
+)
+def test_other_topics_are_no_reports(topic: str):
+    """A message under another topic is refused."""
+    with pytest.raises(MessageError):
+        Address.of_report(topic, "xray")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "+", "#", "a b", "-a", "x" * 65, "Müller"])
+def test_names_that_change_a_topic_are_refused(name: str):
+    """A site or device name cannot break out of its level."""
+    with pytest.raises(ConfigError, match="letters, digits"):
+        Address("xray", name, "box-1")
+
+
+def test_the_id_depends_on_image_and_model():
+    """The same image under a new model is a new report."""
+    assert report_id("a" * 64, "b" * 64) == report_id("a" * 64, "b" * 64)
+    assert report_id("a" * 64, "b" * 64) != report_id("a" * 64, "c" * 64)
+    assert len(report_id("a" * 64, "b" * 64)) == 32

@@ -31,8 +31,8 @@ def calibration_positions(
 def spanning(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Copy the sample and set two corner pixels of its first image to black and to white.
 
-    The quantizer takes the input's range from the sample. Only a sample that spans 0 to 255 gives the scale 1 and the zero
-    point 0 with which raw bytes go in as they are.
+    The quantizer takes the input's range from the sample. Only a sample that spans 0 to 255 gives the scale 1 and the
+    zero point 0 with which raw bytes go in as they are.
 
     Args:
         pixels: `(n, 224, 224, 3) uint8, RGB, 0-255`.

@@ -38,7 +38,7 @@ def _add_convert(commands: Any) -> None:
     parser = commands.add_parser(
         "convert",
         help="make a bundle",
-        description="Quantize the backbone, refit the head on its features, quantize both, compare, and write a bundle.",
+        description="Quantize the backbone, refit the head on its features, quantize both, compare, write a bundle.",
     )
     parser.set_defaults(command=_convert)
     parser.add_argument("model", metavar="MODEL.keras", type=Path, help="written by edge-trainer")
@@ -61,9 +61,7 @@ def _add_parity(commands: Any) -> None:
 
 def _add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="DATA", type=Path, help="the folder the model was trained on")
-    parser.add_argument(
-        "--cache", metavar="DIR", type=Path, help="for pixels and features (default: ~/.cache/edge-xray)"
-    )
+    parser.add_argument("--cache", metavar="DIR", type=Path, help="pixels and features (default: ~/.cache/edge-xray)")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
 
 

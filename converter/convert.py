@@ -72,7 +72,9 @@ def convert(order: Order) -> dict[str, Any]:
     with clock.stage("quantize all"):
         shipped = quantize(trained.trunk, head, sample)
     with clock.stage("compare"):
-        bundle = _examined(shipped, head, material, schedule, len(positions), order.cache)
+        bundle = _examined(
+            shipped, head, material, schedule=schedule, calibration_images=len(positions), cache=order.cache
+        )
     write_bundle(bundle, order.out)
     log.info("wrote %s, %s", order.out, bundle.model_id)
     return {
@@ -107,13 +109,13 @@ def parity(model: Path, bundle: Path, data: Path, cache: Path) -> dict[str, Any]
 
 
 def _examined(
-    shipped: bytes, head: Any, material: Material, schedule: Schedule, calibration_images: int, cache: Path
+    shipped: bytes, head: Any, material: Material, *, schedule: Schedule, calibration_images: int, cache: Path
 ) -> Bundle:
     """The bundle with its figures, if the gate lets it pass."""
     training, targets = material.trained.training, material.held_out.targets
     measured, probabilities = _measure(shipped, head, material, cache)
     log.info(
-        "int8 against refitted: %.1f%% of decisions agree, no probability moves by more than %.3f; against float: %.1f%%",
+        "int8 against refitted: %.1f%% agree, no probability moves by more than %.3f; int8 against float: %.1f%% agree",
         100 * measured.agreement,
         measured.max_probability_shift,
         100 * measured.float_agreement,

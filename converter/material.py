@@ -1,7 +1,7 @@
 """MODEL.keras and DATA -> Material: the trained network and the very images it was trained and evaluated on.
 
-Invariant: which image is on which side is the trainer's split and nothing else, so calibration and refitting never see a
-held-out image.
+Invariant: which image is on which side is the trainer's split and nothing else, so calibration and refitting never see
+a held-out image.
 """
 
 from collections.abc import Sequence
@@ -66,9 +66,7 @@ def read_material(model: Path, data: Path, cache: Path) -> Material:
         )
     dataset, pixels = decode_images(dataset.only([*split.train, *split.held_out]), cache, skip_bad=False)
     if {item.label for item in dataset.items} != set(labels):
-        raise DataError(
-            f"the model knows the labels {', '.join(labels)}, {data} has others; name the data it learned from"
-        )
+        raise DataError(f"the model knows {', '.join(labels)}, {data} has other labels; name the data it learned from")
     learned, targets = np.isin(dataset.keys, split.train), dataset.targets(labels)
     return Material(
         trained,

@@ -75,9 +75,8 @@ def make_bundle(
 
 def validated_on(training: Training, metrics: Metrics) -> str:
     """What data the card's metrics come from."""
-    per_class = ", ".join(
-        f"{sum(row)} {label}" for label, row in zip(metrics.labels, metrics.confusion_matrix, strict=True)
-    )
+    counts = zip(metrics.labels, metrics.confusion_matrix, strict=True)
+    per_class = ", ".join(f"{sum(row)} {label}" for label, row in counts)
     shared = training.split.patients_on_both_sides
     patients = {
         None: " Whether patients have images on both sides is not known.",
@@ -92,8 +91,8 @@ def validated_on(training: Training, metrics: Metrics) -> str:
 def not_validated_on(training: Training) -> str:
     """What nobody has tried, and what the data itself makes doubtful."""
     return (
-        f"Not validated on images from hospitals, machines or patients outside {training.data.name!r}, on projections, ages "
-        f"or diseases it does not hold, or in clinical use.{_shortcut(training.data.sources)}"
+        f"Not validated on images from hospitals, machines or patients outside {training.data.name!r}, on projections, "
+        f"ages or diseases it does not hold, or in clinical use.{_shortcut(training.data.sources)}"
     )
 
 

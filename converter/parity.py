@@ -1,7 +1,7 @@
-"""Does the shipped file decide like the models it stands for? Measured in the real interpreter, on held-out images only.
+"""Does the shipped file decide like the models it stands for? Measured in the real interpreter, on held-out images.
 
-Two comparisons: with the refitted model (float head on the int8 backbone's features), which is what the file is meant to
-be, and with the trainer's float model, which is what it replaces.
+Two comparisons: with the refitted model (float head on the int8 backbone's features), which is what the file is meant
+to be, and with the trainer's float model, which is what it replaces.
 """
 
 from dataclasses import dataclass
@@ -92,5 +92,5 @@ def check(parity: Parity) -> None:
     if parity.agreement < MIN_AGREEMENT:
         raise GateError(
             f"expected the int8 model to decide like the refitted one on at least {MIN_AGREEMENT:.0%} of the held-out "
-            f"images, got {parity.agreement:.1%} of {parity.n}; no bundle was written. Train with another seed or recipe"
+            f"images, got {parity.agreement:.1%} of {parity.n}; train with another seed or recipe"
         )

@@ -1,9 +1,9 @@
 """The head, fitted once more on what the box will see: the int8 backbone's own dequantized features.
 
-The refitted head is what the shipped file is meant to be, so parity is measured against it. The shipped file holds it only
-rounded to int8; comparing the file with its own rounded weights would hide the rounding. So the float head is kept in the
-cache under the hash of its weights, which the card states. Where the cache has lost it, `refit` makes it again from the same
-model, images and seed; `Refitted.provenance` says which of the two it was and whether the hash is the card's.
+The refitted head is what the shipped file is meant to be, so parity is measured against it. The shipped file holds it
+only rounded to int8; comparing the file with its own rounded weights would hide the rounding. So the float head is kept
+in the cache under the hash of its weights, which the card states. Where the cache has lost it, `refit` makes it again
+from the same model, images and seed; `Refitted.provenance` says which it was and whether the hash is the card's.
 """
 
 from dataclasses import dataclass

@@ -74,9 +74,7 @@ def log_to_stderr() -> None:
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Options that every command of trainer and converter takes."""
-    parser.add_argument(
-        "--cache", metavar="DIR", type=Path, help="for pixels and features (default: ~/.cache/edge-xray)"
-    )
+    parser.add_argument("--cache", metavar="DIR", type=Path, help="pixels and features (default: ~/.cache/edge-xray)")
     parser.add_argument("--skip-bad", action="store_true", help="leave unreadable images out instead of stopping")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
 
@@ -89,9 +87,7 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--weights", required=True, metavar="imagenet|none|FILE", help="of the backbone, without top")
     parser.add_argument("--out", required=True, metavar="DIR", type=Path, help="for model.keras and metrics.json")
     parser.add_argument("--seed", type=int, default=0, help="of the split and everything else random (default: 0)")
-    parser.add_argument(
-        "--positive", metavar="NAME", help="the class looked for (default: the one that is not healthy)"
-    )
+    parser.add_argument("--positive", metavar="NAME", help="the class looked for (default: the one not healthy)")
     add_common_options(parser)
 
 

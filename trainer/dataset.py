@@ -1,8 +1,8 @@
 """DATA, a folder of labelled pictures -> Dataset: what there is, by content. No pixel is decoded here.
 
-Layout: `DATA/<class>/*.{png,jpg,jpeg,webp,tif,tiff,dcm}`, optionally with `DATA/manifest.csv` (columns `file,label`, and if
-known `patient,source`). Invariant: every item's key is the SHA-256 of its bytes, and no key occurs twice, so the same
-image can never be trained on and held out.
+Layout: `DATA/<class>/*.{png,jpg,jpeg,webp,tif,tiff,dcm}`, optionally with `DATA/manifest.csv` (columns `file,label`,
+and if known `patient,source`). Invariant: every item's key is the SHA-256 of its bytes, and no key occurs twice, so the
+same image can never be trained on and held out.
 """
 
 import csv
@@ -96,8 +96,8 @@ def read_dataset(root: Path) -> Dataset:
     """Find and hash the pictures of a folder.
 
     Raises:
-        DataError: No such folder, no or one class only, an empty class, a manifest that does not match the files, or the
-            same picture under two labels.
+        DataError: No such folder, no or one class only, an empty class, a manifest that does not match the files, or
+            the same picture under two labels.
     """
     if not root.is_dir():
         raise DataError(

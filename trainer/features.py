@@ -1,7 +1,7 @@
 """Images -> pixels -> features of the frozen backbone, each computed once per image and kept in the cache.
 
 Invariant: a cached row depends on nothing but the image's bytes and what the cache folder is named after: the
-preprocessing, and for features also the backbone and its weights. Decoding is `edge.decode`, resizing `edge.preprocess`.
+preprocessing, and for features also the backbone's weights. Decoding is `edge.decode`, resizing `edge.preprocess`.
 """
 
 import logging

@@ -15,6 +15,8 @@ from trainer.store import Rows
 
 PAPER_UNITS: Final = (512, 256)
 """Hidden layers of the paper's head."""
+BATCH_NORM_MOMENTUM: Final = 0.9
+"""Of the running mean and variance, where the backbone learns too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +70,16 @@ def fit_head(head: Any, features: Rows, targets: npt.NDArray[np.int64], schedule
     """
     fitted = keras.models.clone_model(head)
     fitted.set_weights(head.get_weights())
-    _fit(fitted, features, targets, schedule, what=what, fuse=True)
+    _fit(fitted, features, targets, schedule, rate=schedule.learning_rate, what=what, fuse=True)
     return fitted
 
 
 def fit_whole(
     trunk: Any, head: Any, pixels: Rows, targets: npt.NDArray[np.int64], schedule: Schedule, *, what: str
 ) -> Any:
-    """Fit backbone and head together, in place; BatchNorm learns the data's statistics.
+    """Fit backbone and head together, in place, at a rate that falls to 0 along half a cosine.
+
+    BatchNorm learns the data's statistics: over ten steps instead of Keras' hundred, for these runs are short.
 
     Args:
         trunk: Pixels -> features.
@@ -89,7 +93,12 @@ def fit_whole(
         The two as one model: pixels -> logits.
     """
     whole = keras.Model(trunk.input, head(trunk.output))
-    _fit(whole, pixels, targets, schedule, what=what, fuse=False)
+    for layer in trunk.get_layer("backbone").layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = BATCH_NORM_MOMENTUM
+    steps = schedule.epochs * -(-len(pixels) // schedule.batch)
+    rate = keras.optimizers.schedules.CosineDecay(schedule.learning_rate, steps)
+    _fit(whole, pixels, targets, schedule, rate=rate, what=what, fuse=False)
     return whole
 
 
@@ -102,9 +111,11 @@ def _glorot(seed: int, position: int) -> Any:
     return keras.initializers.GlorotUniform(seed=seed * 16 + position)
 
 
-def _fit(model: Any, rows: Rows, targets: npt.NDArray[np.int64], schedule: Schedule, *, what: str, fuse: bool) -> None:
+def _fit(
+    model: Any, rows: Rows, targets: npt.NDArray[np.int64], schedule: Schedule, *, rate: Any, what: str, fuse: bool
+) -> None:
     model.compile(
-        optimizer=keras.optimizers.Adam(schedule.learning_rate),
+        optimizer=keras.optimizers.Adam(rate),
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
         jit_compile=fuse,  # XLA fuses Adam into one pass over the weights; its convolutions are slower than oneDNN's
     )

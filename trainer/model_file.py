@@ -1,7 +1,7 @@
 """`model.keras`: one file that carries the trained network and everything the converter has to know about it.
 
 A `.keras` file is a zip archive; Keras reads its own entries by name and leaves others alone. Ours is `training.json`.
-Invariant: the network takes raw RGB, 0-255, and gives probabilities; the split that it was trained with travels with it.
+Invariant: the network takes raw RGB, 0-255, and gives probabilities; the split it was trained with travels with it.
 """
 
 import os

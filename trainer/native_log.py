@@ -1,7 +1,7 @@
 """TensorFlow's native chatter, kept off the terminal line by line.
 
 TensorFlow's C++ code writes to file descriptor 2, past Python's logging, and cannot be told apart by level: some of its
-harmless notes are logged as errors. So each line is held against the list below, and whatever is not on it comes through.
+harmless notes are logged as errors. So each line is held against the list below, and what is not on it comes through.
 """
 
 import os

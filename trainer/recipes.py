@@ -42,7 +42,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 PAPER_MOBILENET: Final = Recipe(name="paper-mobilenet", backbone="mobilenet", head="paper", frozen=True, epochs=50)
 PAPER_VGG19: Final = Recipe(name="paper-vgg19", backbone="vgg19", head="paper", frozen=True, epochs=50)
 PHANTOM_MOBILENET: Final = Recipe(
-    name="phantom-mobilenet", backbone="mobilenet", head="gap", frozen=False, epochs=20, alpha=0.25
+    name="phantom-mobilenet",
+    backbone="mobilenet",
+    head="gap",
+    frozen=False,
+    epochs=8,
+    learning_rate=3e-3,
+    test_share=0.1,
+    alpha=0.25,
 )
 """Small, and trained end to end from random weights: the demo's synthetic phantoms need no pretrained network."""
 

@@ -1,7 +1,7 @@
 """A growing array on disk, one row per image, found again by the image's key. Used for pixels and for features.
 
-Rows are written batch by batch: first the rows, then their keys, each flushed to the disk. An interruption therefore loses
-at most the batch under way, and a row without a key is cut off at the next opening. Reading goes through a memory map, so
+Rows are written batch by batch: first the rows, then their keys, each flushed to the disk. An interruption therefore
+loses at most the batch under way; the next batch overwrites a row without a key. Reading goes through a memory map, so
 memory grows with the batch and not with the dataset.
 """
 
@@ -61,7 +61,7 @@ class Store:
     """One array on disk.
 
     Args:
-        folder: Where it lies; made where it is missing. Everything that changes the rows' meaning belongs into its name.
+        folder: Where it lies; made where it is missing. Whatever changes the rows' meaning belongs into its name.
         row_shape: Shape of one row.
         dtype: Of the rows.
 

@@ -80,7 +80,7 @@ def train(order: Order) -> dict[str, Any]:
         trunk = load_trunk(order.recipe.backbone, weights=order.weights, alpha=order.recipe.alpha, seed=order.seed)
     if order.recipe.frozen and order.weights == NONE:
         log.warning("the backbone is frozen and has random weights: expect little of this model")
-    head, logits = _fit(order, dataset, pixels, split, trunk, clock)
+    head, logits = _fit(order, dataset, pixels, split=split, trunk=trunk, clock=clock)
     with clock.stage("evaluate"):
         held_out = dataset.only(split.held_out)
         metrics = evaluate(softmax(logits), held_out.targets(dataset.labels), dataset.labels, positive)
@@ -157,7 +157,7 @@ def log_split(dataset: Dataset, split: Split) -> None:
 
 
 def _fit(
-    order: Order, dataset: Dataset, pixels: Rows, split: Split, trunk: Trunk, clock: Clock
+    order: Order, dataset: Dataset, pixels: Rows, *, split: Split, trunk: Trunk, clock: Clock
 ) -> tuple[Any, npt.NDArray[np.float32]]:
     """The fitted head, and the held-out images' logits in the dataset's order."""
     recipe, schedule = order.recipe, schedule_of(order.recipe, order.seed)

@@ -35,8 +35,10 @@ def box(agent: Callable[..., Any], tls_broker: Any, demo_bundle: Path, tmp_path:
 
 @pytest.fixture
 def inbox(doctor: Callable[..., Any], tls_broker: Any) -> Any:
-    """The doctor's end, with the inbox's certificate."""
-    return doctor(tls_broker.address, *tls_broker.flags("inbox"))
+    """The doctor's end, connected with the inbox's certificate."""
+    process = doctor(tls_broker.address, *tls_broker.flags("inbox"))
+    process.wait_for_line("connected to the broker")
+    return process
 
 
 @pytest.fixture

@@ -89,6 +89,8 @@ class Line:
         self._persistent = persistent
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # None is yes, a text is why not
+        self._welcome = False
+        self._problem: str | None = None  # paho's disconnect callback knows no cause, its log does
         self._client = self._make_client(client_id)
         if will is not None:
             self._client.will_set(*will, qos=1, retain=True)
@@ -165,6 +167,7 @@ class Line:
         client.on_subscribe = self._on_subscribe
         client.on_publish = self._on_publish
         client.on_message = self._on_message
+        client.on_log = self._on_log
         return client
 
     def _session(self) -> dict[str, Any]:
@@ -189,6 +192,7 @@ class Line:
         return BrokerUnreachableError(f"MQTT broker {host}:{port}: {reason}.")
 
     def _on_connect(self, _client: Any, _userdata: Any, _flags: Any, code: Any, _properties: Any) -> None:
+        self._welcome = True
         self._answers.put(str(code) if code.is_failure else None)
 
     def _on_subscribe(self, _client: Any, _userdata: Any, _mid: Any, codes: Any, _properties: Any) -> None:
@@ -201,9 +205,15 @@ class Line:
         self._events.put(Received(message.topic, bytes(message.payload), message.mid, message.qos))
 
     def _on_disconnect(self, _client: Any, _userdata: Any, _flags: Any, code: Any, _properties: Any) -> None:
-        reason = f"the connection is gone ({code})"
+        reason = f"the connection is gone ({self._problem or code})"
+        if not self._welcome:  # with TLS 1.3 a broker refuses a certificate only after the handshake has ended here
+            reason += f"; {_hint(self._config)}"
         self._answers.put(reason)
         self._events.put(Lost(reason))
+
+    def _on_log(self, _client: Any, _userdata: Any, level: int, text: str) -> None:
+        if level == mqtt.MQTT_LOG_ERR:
+            self._problem = text
 
 
 def _tls_context(config: BrokerConfig) -> ssl.SSLContext:
@@ -226,6 +236,15 @@ def _password(config: BrokerConfig) -> str | None:
         return Path(config.password_file).read_text(encoding="utf-8").rstrip("\n")
     except OSError as error:
         raise ConfigError(f"cannot read broker.password_file {config.password_file}: {error.strerror}") from error
+
+
+def _hint(config: BrokerConfig) -> str:
+    """What is usually wrong where a broker hangs up before it has answered."""
+    if not config.encrypted:
+        return "it may expect TLS; mind the port and broker.ca_file"
+    if config.cert_file is None:
+        return "it may want a certificate of this client; give broker.cert_file and broker.key_file"
+    return f"it may not accept the certificate {config.cert_file}; mind who signed it, and until when"
 
 
 def _reason(error: Exception) -> str:

@@ -27,6 +27,7 @@ CARD_SCHEMA: Final = "xray.card/1"
 MAX_SIZE_BYTES: Final = 512 * 1024 * 1024
 
 _ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+_LOCAL_HEADER_BYTES: Final = 30
 _ZIP_ERRORS: Final = (  # what zipfile raises on damaged bytes
     zipfile.BadZipFile,
     struct.error,
@@ -195,23 +196,26 @@ def unpack(content: bytes) -> Bundle:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = [entry.filename for entry in archive.infolist()]
-            if names != [CARD_NAME, MODEL_NAME]:
-                raise BundleError(
-                    f"expected {CARD_NAME} and {MODEL_NAME} in this order, got {names[:5]}; copy it again"
-                )
-            if sum(entry.file_size for entry in archive.infolist()) > len(content):
-                raise BundleError("the bundle claims to hold more than it does; copy it again")
-            card_json, model = archive.read(CARD_NAME), archive.read(MODEL_NAME)
+            entries = archive.infolist()
     except _ZIP_ERRORS as error:
         raise BundleError(f"the bundle is damaged ({error}); copy it again") from error
-    if _zip_of(card_json, model) != content:
-        raise BundleError("the bundle is not byte for byte what the converter wrote; copy it again")
+    names = [entry.filename for entry in entries]
+    if names != [CARD_NAME, MODEL_NAME]:
+        raise BundleError(f"expected {CARD_NAME} and {MODEL_NAME} in this order, got {names[:5]}; copy it again")
+    card_json, model = (_stored_bytes(content, entry) for entry in entries)
+    if _zip_of(card_json, model) != content:  # checks both entries' CRC on the way
+        raise BundleError("the bundle is damaged: not byte for byte what the converter wrote; copy it again")
     try:
         card = msgspec.json.decode(card_json, type=Card)
     except msgspec.DecodeError as error:
         raise BundleError(f"{CARD_NAME} is not a card this version reads: {error}") from error
     return Bundle(card, model)
+
+
+def _stored_bytes(content: bytes, entry: zipfile.ZipInfo) -> bytes:
+    """What an uncompressed entry would hold if it were written as `_zip_of` writes it; the comparison tells."""
+    start = entry.header_offset + _LOCAL_HEADER_BYTES + len(entry.filename)
+    return content[start : start + entry.file_size]
 
 
 def _zip_of(card_json: bytes, model: bytes) -> bytes:

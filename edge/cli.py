@@ -1,24 +1,26 @@
 """The command `edge-agent`: run the box, or classify images at hand, or see the line work."""
 
 import argparse
-import logging
 import os
-import signal
 import sys
-import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
-from threading import Event
 from typing import Any, Final
 
 import msgspec
 
+from edge.command_line import (
+    LOG_LEVELS,
+    VersionAction,
+    add_broker_options,
+    broker_values,
+    log_to_stderr,
+    run_command,
+    stop_on_signals,
+)
 from edge.config import AgentConfig, load
-from edge.errors import ConfigError, EdgeXrayError, QuarantineError
+from edge.errors import ConfigError, QuarantineError
 from edge.messages import NOTICE
-
-LOG_FORMAT: Final = "%(asctime)sZ %(levelname)s %(name)s %(message)s"
 
 _EPILOG: Final = f"""\
 exit codes: 0 done, 2 usage, 65 bad input data, 69 broker unreachable, 78 bad configuration.
@@ -29,15 +31,7 @@ Every option can also stand in the configuration file or the environment (EDGE_A
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `edge-agent` and return its exit code."""
-    arguments = build_parser().parse_args(argv)
-    try:
-        code: int = arguments.command(arguments)
-    except EdgeXrayError as error:
-        print(f"edge-agent: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    return code
+    return run_command(build_parser(), argv)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -49,19 +43,14 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=_run)
-    parser.add_argument("--version", action="version", version=f"edge-agent {version('edge-xray')}")
+    parser.add_argument("--version", action=VersionAction)
     _add_model_options(parser)
     _add_agent_options(parser)
+    add_broker_options(parser)
     commands = parser.add_subparsers(title="other commands", metavar="COMMAND")
     _add_classify(commands)
     _add_demo(commands)
     return parser
-
-
-def log_to_stderr(level: str) -> None:
-    """Send log lines to stderr, with times in UTC."""
-    logging.Formatter.converter = time.gmtime
-    logging.basicConfig(stream=sys.stderr, level=level.upper(), format=LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
 
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +63,6 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_agent_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--broker", metavar="HOST[:PORT]", help="MQTT broker (port: 1883, with TLS 8883)")
     parser.add_argument("--watch", metavar="DIR", action="append", help="folder to take images from; may be repeated")
     parser.add_argument("--state", metavar="DIR", help="folder of the outbox (default: .edge-agent in the watched one)")
     parser.add_argument("--site", help="the clinic's name in topics (default: clinic)")
@@ -84,19 +72,7 @@ def _add_agent_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--receipt-timeout-s", metavar="S", help="send again without a receipt after this (default: 15)"
     )
-    parser.add_argument(
-        "--first-contact-s",
-        metavar="S",
-        help="give up (exit 69) if the broker has never answered for this long; 0 waits for ever (default: 10)",
-    )
-    parser.add_argument("--mqtt-version", choices=("5", "3.1.1"), help="of the protocol (default: 5)")
-    parser.add_argument("--tls", action="store_const", const=True, help="encrypt, and verify the broker")
-    parser.add_argument("--ca-file", metavar="PEM", help="certificates to trust instead of the system's")
-    parser.add_argument("--cert-file", metavar="PEM", help="this box's certificate")
-    parser.add_argument("--key-file", metavar="PEM", help="this box's private key")
-    parser.add_argument("--username", help="at the broker")
-    parser.add_argument("--password-file", metavar="FILE", help="holds the password at the broker")
-    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="(default: info)")
+    parser.add_argument("--log-level", choices=LOG_LEVELS, help="(default: info)")
 
 
 def _add_classify(commands: Any) -> None:
@@ -123,37 +99,29 @@ def _add_demo(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document at the end")
     parser.add_argument("--count", metavar="N", type=int, default=8, help="synthetic radiographs (default: 8)")
     parser.add_argument("--seed", metavar="N", type=int, default=20_000_000, help="of the first one")
-    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
+    parser.add_argument("--log-level", choices=LOG_LEVELS, default="warning")
     parser.set_defaults(command=_demo)
 
 
-_FLAG_OF_KEY: Final = {
-    "model": "model",
-    "runtime": "runtime",
-    "threads": "threads",
-    "watch": "watch",
-    "state": "state",
-    "site": "site",
-    "device": "device",
-    "settle_s": "settle_s",
-    "patience_s": "patience_s",
-    "receipt_timeout_s": "receipt_timeout_s",
-    "log_level": "log_level",
-    "broker.address": "broker",
-    "broker.first_contact_s": "first_contact_s",
-    "broker.version": "mqtt_version",
-    "broker.tls": "tls",
-    "broker.ca_file": "ca_file",
-    "broker.cert_file": "cert_file",
-    "broker.key_file": "key_file",
-    "broker.username": "username",
-    "broker.password_file": "password_file",
-}
+_AGENT_KEYS: Final = (
+    "model",
+    "runtime",
+    "threads",
+    "watch",
+    "state",
+    "site",
+    "device",
+    "settle_s",
+    "patience_s",
+    "receipt_timeout_s",
+    "log_level",
+)
 
 
 def _config(arguments: argparse.Namespace) -> AgentConfig:
     file = arguments.config or os.environ.get("EDGE_AGENT_CONFIG")
-    flags = {key: getattr(arguments, flag, None) for key, flag in _FLAG_OF_KEY.items()}
+    flags = {key: getattr(arguments, key, None) for key in _AGENT_KEYS}
+    flags |= {f"broker.{key}": value for key, value in broker_values(arguments).items()}
     return load(flags, file=Path(file) if file else None, environ=os.environ)
 
 
@@ -164,10 +132,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if not config.broker.address:
         raise ConfigError("no broker: give --broker HOST, or `address = ...` under [broker] in the configuration file")
     log_to_stderr(config.log_level)
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    run(config, stop)
+    run(config, stop_on_signals())
     return 0
 
 

@@ -172,6 +172,15 @@ def load(
     return _convert(merged, "configuration")
 
 
+def broker_config(values: Mapping[str, Any]) -> BrokerConfig:
+    """The broker's part alone, from flags; None values count as not given.
+
+    Raises:
+        ConfigError: A value of the wrong kind; the message names the key.
+    """
+    return load({f"broker.{key}": value for key, value in values.items()}).broker
+
+
 def known_keys(struct: type[msgspec.Struct] = AgentConfig, prefix: str = "") -> dict[str, Any]:
     """Every key path of a configuration and the type of its value."""
     keys: dict[str, Any] = {}
@@ -191,6 +200,8 @@ def _checked(values: dict[str, Any], source: str) -> dict[str, Any]:
 def _convert(values: dict[str, Any], source: str) -> AgentConfig:
     try:
         return msgspec.convert(values, AgentConfig, strict=False)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from error
     except msgspec.ValidationError as error:
         hint = f"; known keys: {', '.join(known_keys())}" if "unknown field" in str(error) else ""
         raise ConfigError(f"{source}: {error}{hint}") from error

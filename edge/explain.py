@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from edge.classify import Dense, Head
 
-_BLOCK_ROWS: Final = 64
-"""Rows of a weight matrix that are float32 at one time: the paper's first layer would take 103 MB whole."""
+_BLOCK_ROWS: Final = 16
+"""Rows of a weight matrix that are float32 at one time: 3 MB of the paper's first layer, whole it would be 103 MB."""
 
 
 def heatmap(features: npt.NDArray[np.float32], head: Head, label: int) -> npt.NDArray[np.float32]:

@@ -16,6 +16,8 @@ from threading import Thread
 
 import pytest
 
+from edge.phantom import phantom
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SEARCH_PATH = os.environ["PATH"] + os.pathsep + "/usr/sbin"  # where Debian keeps mosquitto
 
@@ -167,8 +169,6 @@ def phantoms() -> Callable[..., list[str]]:
     """Drop synthetic radiographs into a folder, as a careful scanner does; returns their names."""
 
     def drop(folder: Path, count: int, *, first_seed: int = 0) -> list[str]:
-        from edge.phantom import phantom
-
         names = []
         for seed in range(first_seed, first_seed + count):
             names.append(f"{seed:06d}.png")

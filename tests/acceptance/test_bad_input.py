@@ -7,6 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from edge.phantom import phantom
 
 
 @pytest.fixture
@@ -27,8 +30,6 @@ def test_bad_files_are_set_aside_with_reasons_and_good_ones_pass(
     agent, doctor, mosquitto, demo_bundle, phantoms, watched: Path
 ):
     """A text named .png, an empty file, a truncated JPEG and a folder do not hold up the image behind them."""
-    from PIL import Image
-
     inbox = doctor(mosquitto.address)
     (watched / "text.png").write_text("this is a text")
     (watched / "empty.png").touch()
@@ -54,8 +55,6 @@ def test_bad_files_are_set_aside_with_reasons_and_good_ones_pass(
 
 def test_a_file_written_slowly_is_read_once_whole(agent, doctor, mosquitto, demo_bundle, watched: Path):
     """A scanner that needs four seconds, with pauses longer than the settling, gives one report and no quarantine."""
-    from edge.phantom import phantom
-
     inbox = doctor(mosquitto.address)
     box = agent("--broker", mosquitto.address, "--model", demo_bundle, "--watch", watched, "--settle-s", "0.5")
     box.wait_for_line("connected to the broker")
@@ -94,8 +93,6 @@ def test_classify_goes_on_behind_a_bad_file(agent, demo_bundle, phantoms, tmp_pa
 
 def test_classify_writes_the_heatmaps_it_is_asked_for(agent, demo_bundle, phantoms, tmp_path: Path):
     """One picture an image, of the image's size."""
-    from PIL import Image
-
     (name,) = phantoms(tmp_path, 1)
 
     code = agent("classify", tmp_path / name, "--model", demo_bundle, "--heatmap", tmp_path / "maps").code()

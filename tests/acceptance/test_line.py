@@ -11,6 +11,8 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge.phantom import phantom
+
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Path:
@@ -102,9 +104,7 @@ def test_images_taken_while_the_line_is_down_arrive_when_it_is_up(
 
 def test_a_report_waits_for_a_doctor_who_comes_later(agent, doctor, mosquitto, demo_bundle, phantoms, watched: Path):
     """The broker's acknowledgement settles nothing: without a receipt the report is sent again."""
-    box = agent(
-        "--broker", mosquitto.address, "--model", demo_bundle, "--watch", watched, "--receipt-timeout-s", "0.5"
-    )
+    box = agent("--broker", mosquitto.address, "--model", demo_bundle, "--watch", watched, "--receipt-timeout-s", "0.5")
     phantoms(watched, 1)
     box.wait_for_line("finding id=")
     time.sleep(1)
@@ -118,7 +118,9 @@ def test_a_report_waits_for_a_doctor_who_comes_later(agent, doctor, mosquitto, d
     assert states(watched) == ["received"]
 
 
-def test_the_status_is_retained_and_says_stopped_after_an_orderly_end(agent, mosquitto, spy, demo_bundle, watched: Path):
+def test_the_status_is_retained_and_says_stopped_after_an_orderly_end(
+    agent, mosquitto, spy, demo_bundle, watched: Path
+):
     """Whoever subscribes later learns the state at once."""
     topic = "xray/v1/clinic/box-1/status"
 
@@ -162,8 +164,6 @@ def test_the_doctor_prints_a_report_once_also_after_a_restart(
 
 def test_nothing_of_the_file_s_name_leaves_the_box(agent, doctor, mosquitto, spy, demo_bundle, watched: Path):
     """A name is often the patient's: it is in no topic, no payload, no log and not in the doctor's store."""
-    from edge.phantom import phantom
-
     canary = "Erika-Mustermann-1964"
     inbox = doctor(mosquitto.address)
     box = agent(
@@ -185,7 +185,9 @@ def test_nothing_of_the_file_s_name_leaves_the_box(agent, doctor, mosquitto, spy
     assert canary.encode() not in b"".join(path.read_bytes() for path in watched.parent.glob("inbox.sqlite3*"))
 
 
-def test_messages_that_are_no_reports_are_ignored_and_told(agent, doctor, mosquitto, spy, demo_bundle, phantoms, watched):
+def test_messages_that_are_no_reports_are_ignored_and_told(
+    agent, doctor, mosquitto, spy, demo_bundle, phantoms, watched
+):
     """Rubbish, an impostor and a report from a later schema do not stop the inbox."""
     inbox = doctor(mosquitto.address)
     inbox.wait_for_line("connected to the broker")

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/cold_start.py [--model BUNDLE] [--rounds N]
 
-Three things are timed in turn, each in a new process: importing TensorFlow; `edge-agent classify` of one image, from the
-start of the process to its line on stdout; `edge-agent` with a broker that is not there, to its first `finding` log line.
-Prints one JSON document with median, p95 and n of each, and the ratios of the medians.
+Three things are timed in turn, each in a new process: importing TensorFlow; `edge-agent classify` of one image, from
+the start of the process to its line on stdout; `edge-agent` with a broker that is not there, to its first `finding` log
+line. Prints one JSON document with median, p95 and n of each, and the ratios of the medians.
 """
 
 import argparse

@@ -1,5 +1,7 @@
 """The heatmap is the gradient times the activation, whatever the head."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,7 +20,7 @@ def a_head(rng: np.random.Generator, *sizes: int, pooled: bool) -> Head:
             zero_point=np.full((1, 1), 3, np.float32),
             bias=rng.normal(size=outputs).astype(np.float32),
         )
-        for inputs, outputs in zip(sizes, sizes[1:], strict=False)
+        for inputs, outputs in pairwise(sizes)
     )
     return Head(pooled=pooled, layers=layers)
 
@@ -35,7 +37,7 @@ def logits(features: np.ndarray, head: Head) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("pooled", "sizes"), [(True, (8, 2)), (False, (72, 20, 6, 2)), (True, (8, 5, 3))])
-def test_the_gradient_is_the_slope_of_the_logit(pooled: bool, sizes: tuple[int, ...]):
+def test_the_gradient_is_the_slope_of_the_logit(*, pooled: bool, sizes: tuple[int, ...]):
     """Moving one feature a little moves the logit by the gradient."""
     rng = np.random.default_rng(5)
     head = a_head(rng, *sizes, pooled=pooled)

@@ -117,7 +117,12 @@ def test_a_topic_tells_whose_report_it_is():
 
 @pytest.mark.parametrize(
     "topic",
-    ["xray/v1/clinic/box-1/status", "other/v1/clinic/box-1/report/ab", "xray/v1/a/b/c/report/ab", "xray/v1/a b/c/report/d"],
+    [
+        "xray/v1/clinic/box-1/status",
+        "other/v1/clinic/box-1/report/ab",
+        "xray/v1/a/b/c/report/ab",
+        "xray/v1/a b/c/report/d",
+    ],
 )
 def test_other_topics_are_no_reports(topic: str):
     """A message under another topic is refused."""

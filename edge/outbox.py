@@ -103,8 +103,10 @@ class Outbox:
         Raises:
             OutboxError: The disk did not take it; the caller must not let go of the original.
         """
+        # ON CONFLICT DO NOTHING would use up a number; a gap in seq must mean that a report is missing.
         added = self._execute(
-            "INSERT INTO report (id, document, state) VALUES (?, ?, 'queued') ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO report (id, document, state) SELECT ?1, ?2, 'queued' "
+            "WHERE NOT EXISTS (SELECT 1 FROM report WHERE id = ?1)",
             (report.id, encode(report)),
         )
         return added.rowcount == 1

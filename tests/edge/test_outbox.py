@@ -66,6 +66,8 @@ def test_putting_twice_changes_nothing(path: Path):
 
         assert not outbox.put(a_report(1))
         assert outbox.owed(limit=10) == []
+        assert outbox.put(a_report(2))
+        assert outbox.owed(limit=10)[0].report.seq == 2  # no number was used up
 
 
 def test_a_report_that_was_tried_says_so(path: Path):

@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 
+from doctor.cli import build_parser as doctor_parser
+from edge.cli import build_parser as agent_parser
 from edge.config import AgentConfig, BrokerConfig, known_keys, load
+from edge.errors import BrokerUnreachableError, BundleError, ConfigError
+from edge.outbox import OutboxError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -166,3 +170,30 @@ def test_the_build_context_holds_what_the_dockerfile_copies_and_nothing_else(dep
 
     assert "*" in lines
     assert {line[1:] for line in lines if line.startswith("!")} == copied
+
+
+def test_the_guide_uses_options_that_the_commands_have(deploy: Path) -> None:
+    """Every `edge-agent` and `edge-doctor` command of the guide is one that its command line understands."""
+    guide = (deploy / "README.md").read_text()
+    shell = "\n".join(re.findall(r"^```sh\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)).replace("\\\n", " ")
+    lines = re.findall(r"^\S*/bin/edge-(agent|doctor) (.*)$", shell, re.MULTILINE)
+
+    for end, arguments in lines:
+        parser = {"agent": agent_parser, "doctor": doctor_parser}[end]()
+        if arguments != "--version":
+            parser.parse_args(arguments.split())  # ends with a message where it does not understand
+
+    assert [end for end, _ in lines] == ["doctor", "agent", "agent"]
+
+
+def test_the_guide_explains_every_exit_code(deploy: Path) -> None:
+    """Each exit code the agent can end with has its row, and the unit stops where the guide says so."""
+    guide = (deploy / "README.md").read_text()
+    unit = (deploy / "systemd" / "edge-agent.service").read_text()
+    explained = dict(re.findall(r"^\| (\d+) \|[^|]*\| (yes|no)", guide, re.MULTILINE))
+
+    [prevented] = re.findall(r"^RestartPreventExitStatus=(.*)$", unit, re.MULTILINE)
+
+    ours = {BundleError, BrokerUnreachableError, ConfigError, OutboxError}
+    assert {str(error.exit_code) for error in ours} | {"0", "2"} == set(explained)
+    assert set(prevented.split()) | {"0"} == {code for code, again in explained.items() if again == "no"}

@@ -54,7 +54,8 @@ class VersionAction(argparse.Action):
         """Print the command's name and the distribution's version, and end."""
         from importlib.metadata import version  # noqa: PLC0415 - see above
 
-        parser.exit(message=f"{parser.prog} {version('edge-xray')}\n")
+        sys.stdout.write(f"{parser.prog} {version('edge-xray')}\n")  # parser.exit(message=) would write to stderr
+        parser.exit()
 
 
 def log_to_stderr(level: str) -> None:

@@ -15,7 +15,7 @@ lock = $(UV) pip compile pyproject.toml requirements/build.in --constraint requi
 .PHONY: help demo test test-fast lint format demo-model lock bench clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.demo  ## see the line work: a broker, a doctor's end, an agent and synthetic radiographs
 	@$(BIN)/edge-agent demo --once
@@ -36,6 +36,9 @@ format: $(VENV)/.dev  ## format the code
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
+install-%: $(VENV)/.%  ## install a part into .venv: edge, trainer, doctor or dev
+	@echo "$* is installed; to use it: . $(BIN)/activate"
+
 demo-model: $(VENV)/.dev  ## rebuild the demo's bundle from nothing: phantoms, training, quantizing
 	deploy/demo-model.sh
 
@@ -47,7 +50,7 @@ lock:  ## resolve the lock files anew
 	$(call lock,edge,edge dicom,--constraint requirements/dev.lock)
 	$(call lock,demo,demo,--constraint requirements/dev.lock)
 	$(call lock,doctor,doctor,--constraint requirements/dev.lock)
-	$(call lock,trainer,trainer converter dicom,--constraint requirements/dev.lock)
+	$(call lock,trainer,trainer converter edge doctor dicom,--constraint requirements/dev.lock)
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -21,8 +21,8 @@ from paho.mqtt.properties import Properties
 from edge.config import BrokerConfig
 from edge.errors import BrokerUnreachableError, ConfigError
 
-MAX_IN_FLIGHT: Final = 64
-"""Publishes the broker has not yet acknowledged."""
+MAX_IN_FLIGHT: Final = 20
+"""Publishes the broker has not yet acknowledged. paho heeds no broker's Receive Maximum; few allow less than this."""
 _VERSIONS: Final = {"5": mqtt.MQTTv5, "3.1.1": mqtt.MQTTv311}
 _WEEK_S: Final = 7 * 24 * 3600
 

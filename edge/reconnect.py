@@ -79,7 +79,7 @@ def stay_connected(
         except BrokerUnreachableError as error:
             delay_s = backoff.delay_s(attempt, random.random())  # noqa: S311 - spreads load, keeps no secret
             if not reached and time.monotonic() + delay_s - started_s > first_contact_s:
-                raise BrokerUnreachableError(f"{error} It has never answered this box: check the address.") from error
+                raise BrokerUnreachableError(f"{error} It has never let us in: check address and access.") from error
             log.warning("%s Trying again in %.1f s.", error, delay_s)
             stop.wait(delay_s)
             attempt += 1

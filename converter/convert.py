@@ -127,6 +127,7 @@ def _examined(
         metrics=evaluate(probabilities, targets, training.labels, training.positive),
         parity=measured,
         refit=schedule,
+        trained_sha256=hash_of(material.trained.head),
         head_sha256=keep(head, cache),
         calibration_images=calibration_images,
     )
@@ -152,8 +153,8 @@ def _refitted(bundle: Bundle, material: Material, cache: Path) -> Refitted:
 
 
 def _check_same(bundle: Bundle, material: Material) -> None:
-    training, card = material.trained.training, bundle.card
-    if (card.labels, card.recipe.get("data")) != (training.labels, msgspec.to_builtins(training.data)):
+    training = material.trained.training
+    if bundle.card.recipe.get("trained_head_sha256") != hash_of(material.trained.head):
         raise DataError(
             f"the bundle ({bundle.model_id}) was not made from this model ({training.recipe.name} on "
             f"{training.data.name}); name the model.keras it was converted from"

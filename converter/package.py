@@ -20,6 +20,7 @@ def make_bundle(
     metrics: Metrics,
     parity: Parity,
     refit: Schedule,
+    trained_sha256: str,
     head_sha256: str,
     calibration_images: int,
 ) -> Bundle:
@@ -31,6 +32,7 @@ def make_bundle(
         metrics: Of the shipped file on the held-out images.
         parity: Of the shipped file with the models it stands for.
         refit: How the head was refitted.
+        trained_sha256: Of the trainer's head's weights, by which the model is known again.
         head_sha256: Of the refitted head's weights.
         calibration_images: How many images the quantizer saw.
     """
@@ -45,6 +47,7 @@ def make_bundle(
         "patients_on_both_sides": training.split.patients_on_both_sides,
         "trained_on": "".join(key[:KEY_DIGITS] for key in training.split.train),
         "calibration_images": calibration_images,
+        "trained_head_sha256": trained_sha256,
         "refit": {
             "epochs": refit.epochs,
             "batch": refit.batch,

@@ -4,6 +4,7 @@ Every backbone takes raw RGB, 0-255, and returns its last feature map; its pixel
 """
 
 import logging
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -170,8 +171,11 @@ def _centre(network: Any) -> None:
 
 def _load(network: Any, file: Path, application: str) -> None:
     try:
-        network.load_weights(file)
-    except (ValueError, OSError, KeyError) as error:
+        with warnings.catch_warnings():
+            # Keras only warns where layers keep their random weights; a backbone that is partly random is no backbone.
+            warnings.simplefilter("error", UserWarning)
+            network.load_weights(file)
+    except (ValueError, OSError, KeyError, UserWarning) as error:
         raise DataError(
             f"expected weights of {application} without its top layers in {file}, got something else "
             f"({_first_line(error)}); name the file that belongs to the recipe's backbone"

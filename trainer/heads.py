@@ -36,7 +36,15 @@ class Schedule:
     seed: int
 
 
-def build_head(kind: str, features_shape: tuple[int, int, int], labels: int, *, seed: int) -> Any:
+def root_mean_square(features: Rows) -> float:
+    """How large features are, over all images, positions and channels."""
+    squares = sum(float(np.square(rows, dtype=np.float64).sum()) for rows in features.batches(32))
+    return float(np.sqrt(squares / (len(features) * np.prod(features.row_shape)))) or 1.0
+
+
+def build_head(
+    kind: str, features_shape: tuple[int, int, int], labels: int, *, seed: int, features_rms: float = 1.0
+) -> Any:
     """A head with random weights: `(n, 7, 7, C) float32` -> logits, `(n, labels) float32`.
 
     Args:
@@ -44,6 +52,7 @@ def build_head(kind: str, features_shape: tuple[int, int, int], labels: int, *, 
         features_shape: Height, width and channels of the feature map.
         labels: Number of classes.
         seed: Of the weights (Glorot uniform, Keras' default).
+        features_rms: How large the features are that it will learn from; the first layer starts smaller by this factor.
     """
     pooling = {"paper": keras.layers.Flatten, "gap": keras.layers.GlobalAveragePooling2D}[kind]
     units = PAPER_UNITS if kind == "paper" else ()
@@ -52,11 +61,17 @@ def build_head(kind: str, features_shape: tuple[int, int, int], labels: int, *, 
         for position, count in enumerate(units)
     ]
     logits = keras.layers.Dense(labels, kernel_initializer=_glorot(seed, len(units)), name="logits")
-    return keras.Sequential([keras.Input(features_shape), pooling(name=kind), *hidden, logits], name="head")
+    head = keras.Sequential([keras.Input(features_shape), pooling(name=kind), *hidden, logits], name="head")
+    head.set_weights(_first_scaled(head.get_weights(), 1 / features_rms))
+    return head
 
 
 def fit_head(head: Any, features: Rows, targets: npt.NDArray[np.int64], schedule: Schedule, *, what: str) -> Any:
     """Fit a copy of a head by categorical cross-entropy on one-hot labels.
+
+    The features are brought to a root mean square of 1 while it learns, and the factor is folded into the first layer
+    afterwards, so the head's layers stay the published ones. Adam's steps do not depend on the size of the gradient: on
+    VGG19's features, some of which are near 100, the first few would throw the weights far beyond any use.
 
     Args:
         head: The start, as `build_head` returns it; it is left as it is.
@@ -68,9 +83,12 @@ def fit_head(head: Any, features: Rows, targets: npt.NDArray[np.int64], schedule
     Returns:
         The fitted copy.
     """
+    rms = root_mean_square(features)
     fitted = keras.models.clone_model(head)
-    fitted.set_weights(head.get_weights())
-    _fit(fitted, features, targets, schedule, rate=schedule.learning_rate, what=what, fuse=True)
+    fitted.set_weights(_first_scaled(head.get_weights(), rms))
+    _compile(fitted, rate=schedule.learning_rate, fuse=True)
+    _fit(fitted, features, targets, schedule, scale=1 / rms, what=what)
+    fitted.set_weights(_first_scaled(fitted.get_weights(), 1 / rms))
     return fitted
 
 
@@ -98,7 +116,8 @@ def fit_whole(
             layer.momentum = BATCH_NORM_MOMENTUM
     steps = schedule.epochs * -(-len(pixels) // schedule.batch)
     rate = keras.optimizers.schedules.CosineDecay(schedule.learning_rate, steps)
-    _fit(whole, pixels, targets, schedule, rate=rate, what=what, fuse=False)
+    _compile(whole, rate=rate, fuse=False)
+    _fit(whole, pixels, targets, schedule, scale=1, what=what)
     return whole
 
 
@@ -107,22 +126,30 @@ def logits_of(model: Any, rows: Rows, *, batch: int = 32) -> npt.NDArray[np.floa
     return np.concatenate([np.asarray(model.predict_on_batch(chunk)) for chunk in rows.batches(batch)])
 
 
+def _first_scaled(weights: list[npt.NDArray[np.float32]], factor: float) -> list[npt.NDArray[np.float32]]:
+    """A head's weights with the first kernel multiplied by a factor."""
+    return [weights[0] * np.float32(factor), *weights[1:]]
+
+
 def _glorot(seed: int, position: int) -> Any:
     return keras.initializers.GlorotUniform(seed=seed * 16 + position)
 
 
-def _fit(
-    model: Any, rows: Rows, targets: npt.NDArray[np.int64], schedule: Schedule, *, rate: Any, what: str, fuse: bool
-) -> None:
+def _compile(model: Any, *, rate: Any, fuse: bool) -> None:
     model.compile(
         optimizer=keras.optimizers.Adam(rate),
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
         jit_compile=fuse,  # XLA fuses Adam into one pass over the weights; its convolutions are slower than oneDNN's
     )
+
+
+def _fit(
+    model: Any, rows: Rows, targets: npt.NDArray[np.int64], schedule: Schedule, *, scale: float, what: str
+) -> None:
     onehot = keras.utils.to_categorical(targets, model.output_shape[-1])
     generator = np.random.default_rng(schedule.seed)
     for _ in progress(range(schedule.epochs), total=schedule.epochs, what=what, unit="epoch"):
         order = generator.permutation(len(rows))
         for start in range(0, len(order), schedule.batch):
             chosen = order[start : start + schedule.batch]
-            model.train_on_batch(rows.take(chosen), onehot[chosen])
+            model.train_on_batch(rows.take(chosen) * np.float32(scale), onehot[chosen])

@@ -6,6 +6,7 @@ dataset -> pixels -> split -> backbone -> features -> head -> metrics -> model.k
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ from trainer.clock import Clock
 from trainer.dataset import Dataset, read_dataset
 from trainer.evaluate import evaluate, positive_label, softmax
 from trainer.features import compute_features, decode_images
-from trainer.heads import Schedule, build_head, fit_head, fit_whole, logits_of
+from trainer.heads import Schedule, build_head, fit_head, fit_whole, logits_of, root_mean_square
 from trainer.model_file import MODEL_NAME, DataSummary, TrainedModel, Training, write_model
 from trainer.recipes import Recipe
 from trainer.split import Split, random_split
@@ -163,8 +164,9 @@ def _fit(
     recipe, schedule = order.recipe, schedule_of(order.recipe, order.seed)
     learned = np.isin(dataset.keys, split.train)
     targets = dataset.targets(dataset.labels)[learned]
-    head = build_head(recipe.head, trunk.features_shape, len(dataset.labels), seed=order.seed)
+    new_head = partial(build_head, recipe.head, trunk.features_shape, len(dataset.labels), seed=order.seed)
     if not recipe.frozen:
+        head = new_head()
         with clock.stage("fit"):
             whole = fit_whole(trunk.model, head, pixels.select(learned), targets, schedule, what="training")
         return head, logits_of(whole, pixels.select(~learned))
@@ -172,7 +174,8 @@ def _fit(
     with clock.stage("features"):
         features = compute_features(pixels, dataset.keys, trunk.model, order.cache)
     with clock.stage("fit"):
-        head = fit_head(head, features.select(learned), targets, schedule, what="training")
+        part = features.select(learned)
+        head = fit_head(new_head(features_rms=root_mean_square(part)), part, targets, schedule, what="training")
     return head, logits_of(head, features.select(~learned))
 
 

@@ -1,0 +1,85 @@
+"""A small trained model and its bundle, made once by the real trainer and the real converter."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from converter import convert as converter
+from edge.phantom import phantom
+from edge.preprocess import preprocess
+from edge.study import Radiograph
+from trainer import train as trainer
+from trainer.backbones import BACKBONES
+from trainer.recipes import Recipe
+
+ALPHA = 0.25
+PER_CLASS = 24
+
+
+@dataclass(frozen=True)
+class Line:
+    """What trainer and converter have left on the disk."""
+
+    data: Path
+    model: Path
+    bundle: Path
+    cache: Path
+    summary: dict
+
+
+def write_phantoms(root: Path) -> Path:
+    """Phantoms of two classes that even random convolutions tell apart: one has bright stripes."""
+    for label in ("clear", "striped"):
+        (root / label).mkdir(parents=True)
+    for seed in range(2 * PER_CLASS):
+        drawn = phantom(seed, opacity=False)
+        film = (drawn.pixels / 2 ** (drawn.bit_depth - 8)).astype(np.uint8)
+        if seed % 2:
+            film[::10] = film[1::10] = 200
+        Image.fromarray(film).save(root / ("striped" if seed % 2 else "clear") / f"{seed}.png")
+    return root
+
+
+def write_weights(path: Path, data: Path) -> Path:
+    """Random convolutions whose BatchNorm fits the data, so that activations neither vanish nor explode."""
+    keras.utils.set_random_seed(11)
+    network = keras.applications.MobileNet(weights=None, include_top=False, input_shape=(224, 224, 3), alpha=ALPHA)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    films = [np.asarray(Image.open(file)) for file in sorted(data.glob("*/*.png"))[::4]]
+    pixels = np.stack([preprocess(Radiograph(film.copy(), "image/png", "L", *film.shape[::-1])) for film in films])
+    network(pixels * np.float32(BACKBONES["mobilenet"].scale) - 1, training=True)
+    network.save_weights(path)
+    return path
+
+
+def make_line(folder: Path, head: str) -> Line:
+    """Train and convert."""
+    data = write_phantoms(folder / "phantoms")
+    weights = write_weights(folder / "random.weights.h5", data)
+    recipe = Recipe(
+        name=f"small-{head}",
+        backbone="mobilenet",
+        head=head,
+        frozen=True,
+        epochs=20,
+        batch=8,
+        learning_rate=1e-2 if head == "gap" else 1e-3,
+        alpha=ALPHA,
+    )
+    cache, bundle = folder / "cache", folder / "small.bundle"
+    trainer.train(trainer.Order(data=data, recipe=recipe, weights=str(weights), out=folder / "out", cache=cache))
+    model = folder / "out" / "model.keras"
+    summary = converter.convert(converter.Order(model=model, data=data, out=bundle, cache=cache))
+    return Line(data, model, bundle, cache, summary)
+
+
+@pytest.fixture(scope="session", params=["gap", "paper"])
+def line(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Line:
+    """One line for each head."""
+    return make_line(tmp_path_factory.mktemp(f"line-{request.param}"), request.param)

@@ -1,0 +1,41 @@
+"""The figures of the comparison, and the gate."""
+
+import numpy as np
+import pytest
+
+from converter.parity import Probabilities, check, compare
+from edge.bundle import Parity
+from edge.errors import GateError
+
+
+def two_columns(*positive: float) -> np.ndarray:
+    """Probabilities of two labels from those of the first."""
+    return np.stack([np.array(positive), 1 - np.array(positive)], axis=1).astype(np.float32)
+
+
+def test_the_figures_of_a_case_counted_by_hand():
+    """One of four decisions differs from the refitted model's, two from the float model's."""
+    probabilities = Probabilities(
+        shipped=two_columns(0.9, 0.6, 0.4, 0.2),
+        refitted=two_columns(0.95, 0.4, 0.4, 0.2),
+        trained=two_columns(0.9, 0.4, 0.6, 0.2),
+    )
+
+    parity = compare(probabilities, np.array([0, 1, 0, 1]), 0)
+
+    assert (parity.n, parity.agreement, parity.float_agreement) == (4, 0.75, 0.5)
+    assert parity.max_probability_shift == pytest.approx(0.2)
+    assert parity.accuracy_drop == pytest.approx(1.0 - 0.5)
+    assert parity.auc_drop == pytest.approx(1.0 - 0.75)
+
+
+@pytest.mark.parametrize(("agreement", "passes"), [(1.0, True), (0.99, True), (0.985, False)])
+def test_the_gate(agreement: float, *, passes: bool):
+    """Below 99% of the decisions nothing goes out."""
+    parity = Parity(n=200, agreement=agreement, max_probability_shift=0, float_agreement=1, accuracy_drop=0, auc_drop=0)
+
+    if passes:
+        check(parity)
+        return
+    with pytest.raises(GateError, match=r"at least 99% .* got 98.5% of 200"):
+        check(parity)

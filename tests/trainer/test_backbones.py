@@ -1,0 +1,67 @@
+"""A backbone takes raw RGB and answers as Keras' own preprocessing would have it."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from edge.errors import ConfigError, DataError
+from trainer.backbones import fingerprint, load_trunk
+
+PIXELS = np.random.default_rng(3).integers(0, 256, (1, 224, 224, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("name", "alpha"), [("mobilenet", 0.25), ("vgg19", 1.0)])
+def test_the_graph_does_what_preprocess_input_does(name: str, alpha: float, tmp_path: Path):
+    """Raw RGB into the trunk gives the features that preprocessed pixels give the bare network."""
+    module = getattr(keras.applications, name)
+    application = module.MobileNet if name == "mobilenet" else module.VGG19
+    options = {"alpha": alpha} if name == "mobilenet" else {}
+    bare = application(weights=None, include_top=False, input_shape=(224, 224, 3), **options)
+    bare.save_weights(tmp_path / "bare.weights.h5")
+    expected = bare.predict_on_batch(module.preprocess_input(PIXELS.copy()))
+
+    trunk = load_trunk(name, weights=str(tmp_path / "bare.weights.h5"), alpha=alpha)
+
+    found = trunk.model.predict_on_batch(PIXELS)
+    assert found.shape[1:] == trunk.features_shape == expected.shape[1:]
+    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+    assert trunk.origin.weights == "bare.weights.h5"
+
+
+def test_random_weights_come_from_the_seed():
+    """The same seed gives the same features' key, another seed another."""
+    first, again, other = (load_trunk("mobilenet", weights="none", alpha=0.25, seed=s) for s in (1, 1, 2))
+
+    assert fingerprint(first.model) == fingerprint(again.model)
+    assert fingerprint(first.model) != fingerprint(other.model)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path):
+    """The message says which network's weights are expected."""
+    other = keras.applications.MobileNet(weights=None, include_top=False, input_shape=(224, 224, 3), alpha=0.5)
+    other.save_weights(tmp_path / "half.weights.h5")
+
+    with pytest.raises(DataError, match="expected weights of MobileNet without its top layers"):
+        load_trunk("mobilenet", weights=str(tmp_path / "half.weights.h5"), alpha=0.25)
+
+
+def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path):
+    """A text file under the right name is told apart."""
+    (tmp_path / "text.weights.h5").write_text("not HDF5")
+
+    with pytest.raises(DataError, match="expected weights of MobileNet"):
+        load_trunk("mobilenet", weights=str(tmp_path / "text.weights.h5"), alpha=0.25)
+
+
+def test_a_weights_file_that_is_not_there_is_told():
+    """The message lists the three ways to give weights."""
+    with pytest.raises(ConfigError, match="expected --weights imagenet, none or a file"):
+        load_trunk("mobilenet", weights="/nowhere.h5")
+
+
+def test_a_width_belongs_to_mobilenet_only():
+    """VGG19 has none, and says so instead of ignoring it."""
+    with pytest.raises(ConfigError, match="VGG19 has none"):
+        load_trunk("vgg19", weights="none", alpha=0.5)

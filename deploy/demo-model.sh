@@ -13,16 +13,16 @@ trap 'rm -rf "$scratch"' EXIT
 
 echo "1/4 making $phantoms phantoms in $scratch"
 half=$((phantoms / 2))
-"$bin/python" -m edge.phantom "$scratch/data" --count "$half" --first-seed 0 &
-"$bin/python" -m edge.phantom "$scratch/data" --count "$((phantoms - half))" --first-seed "$half"
+"$bin/python" -m edge.phantom "$scratch/phantoms" --count "$half" --first-seed 0 &
+"$bin/python" -m edge.phantom "$scratch/phantoms" --count "$((phantoms - half))" --first-seed "$half"
 wait $!
 
 echo "2/4 training"
-"$bin/edge-trainer" train "$scratch/data" --recipe phantom-mobilenet --weights none --cache "$scratch/cache" \
+"$bin/edge-trainer" train "$scratch/phantoms" --recipe phantom-mobilenet --weights none --cache "$scratch/cache" \
   --out "$scratch/run"
 
 echo "3/4 quantizing"
-"$bin/edge-converter" convert "$scratch/run/model.keras" --data "$scratch/data" --cache "$scratch/cache" \
+"$bin/edge-converter" convert "$scratch/run/model.keras" --data "$scratch/phantoms" --cache "$scratch/cache" \
   --out "$scratch/demo-model.bundle"
 
 echo "4/4 examining on 500 phantoms of unseen seeds"

@@ -6,9 +6,8 @@ from typing import Any
 
 import msgspec
 
-from edge.bundle import Bundle, Card, Parity
+from edge.bundle import TRAINED_ON_DIGITS, Bundle, Card, Parity
 from trainer.evaluate import Metrics
-from trainer.examine import KEY_DIGITS
 from trainer.heads import Schedule
 from trainer.model_file import Training
 
@@ -45,7 +44,6 @@ def make_bundle(
         "n_train": len(training.split.train),
         "n_held_out": len(training.split.held_out),
         "patients_on_both_sides": training.split.patients_on_both_sides,
-        "trained_on": "".join(key[:KEY_DIGITS] for key in training.split.train),
         "calibration_images": calibration_images,
         "trained_head_sha256": trained_sha256,
         "refit": {
@@ -72,6 +70,7 @@ def make_bundle(
         parity=parity,
         validated_on=validated_on(training, metrics),
         not_validated_on=not_validated_on(training),
+        trained_on="".join(key[:TRAINED_ON_DIGITS] for key in training.split.train),
     )
     return Bundle(card, model)
 
@@ -86,16 +85,16 @@ def validated_on(training: Training, metrics: Metrics) -> str:
         0: " No patient has images on both sides.",
     }.get(shared, f" {shared} patients have images on both sides, which flatters the figures.")
     return (
-        f"{metrics.n} images of {training.data.name!r} ({per_class}), drawn at random and held out of training, "
-        f"calibration and refitting.{patients}"
+        f"{metrics.accuracy:.1%} right on {metrics.n} images of {training.data.name!r} ({per_class}), drawn at random "
+        f"and held out of training, calibration and refitting.{patients}"
     )
 
 
 def not_validated_on(training: Training) -> str:
     """What nobody has tried, and what the data itself makes doubtful."""
     return (
-        f"Not validated on images from hospitals, machines or patients outside {training.data.name!r}, on projections, "
-        f"ages or diseases it does not hold, or in clinical use.{_shortcut(training.data.sources)}"
+        f"images from hospitals, machines or patients outside {training.data.name!r}, projections, ages or diseases it "
+        f"does not hold, clinical use.{_shortcut(training.data.sources)}"
     )
 
 

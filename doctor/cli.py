@@ -78,7 +78,13 @@ def _print_json(stored: Stored) -> None:
 def _text_printer() -> Callable[[Stored], None]:
     bold, plain = ("\x1b[1m", "\x1b[0m") if has_colour(sys.stdout) else ("", "")
 
+    introduced: set[str] = set()
+
     def show(stored: Stored) -> None:
+        model = stored.report.model
+        if model.id not in introduced:
+            introduced.add(model.id)
+            print(f"{model.id}: {model.validated_on}\n  Not validated on: {model.not_validated_on}", file=sys.stderr)
         lines = [bold + finding_line(stored.report, stored.stored_at) + plain]
         if stored.report.heatmap is not None:
             lines += heatmap_lines(stored.report.heatmap)

@@ -24,6 +24,8 @@ from edge.preprocess import PREPROCESSING, SIDE_PX
 CARD_NAME: Final = "card.json"
 MODEL_NAME: Final = "model.tflite"
 CARD_SCHEMA: Final = "xray.card/1"
+TRAINED_ON_DIGITS: Final = 12
+"""Of an image's SHA-256 in the card: enough to know the image again."""
 MAX_SIZE_BYTES: Final = 512 * 1024 * 1024
 
 _ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -81,6 +83,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
         licence: Of the weights, as far as the trainer was told.
         preprocessing: What `edge.preprocess` does to a radiograph before the model sees it.
         input_shape: Height, width and channels of the model's uint8 RGB input.
+        trained_on: First digits of the SHA-256 of each image learned from, without separators, so that an evaluation
+            can leave them out; last, because it is long.
     """
 
     name: str
@@ -101,6 +105,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     preprocessing: str = PREPROCESSING
     input_shape: tuple[int, int, int] = (SIDE_PX, SIDE_PX, 3)
     schema: str = CARD_SCHEMA
+    trained_on: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a card that contradicts itself; msgspec turns this into an error of the decoder."""

@@ -103,7 +103,7 @@ def run(*, count: int, first_seed: int, once: bool, as_json: bool) -> int:
         watched.mkdir()
         tally = Tally(time.monotonic())
         if not as_json:
-            print(f"{NOTICE} Every radiograph below is synthetic.\n{bundle.model_id}: {bundle.card.validated_on}\n")
+            print(f"{NOTICE} Every radiograph below is synthetic.\nThe model: {bundle.model_id}.\n")
         port = stack.enter_context(_broker())
         doctor = stack.enter_context(_command("doctor.cli", "watch", "--json", folder=folder, port=port))
         agent = stack.enter_context(

@@ -7,13 +7,13 @@ remains where DATA is the training data, and everything where it is another fold
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge.bundle import read_bundle
+from edge.bundle import TRAINED_ON_DIGITS, read_bundle
 from edge.classify import Classifier
 from edge.errors import ConfigError, DataError
 from trainer.clock import Clock
@@ -25,9 +25,6 @@ from trainer.model_file import MODEL_NAME, read_model
 from trainer.progress import progress
 from trainer.store import Rows
 from trainer.train import METRICS_NAME, write_document
-
-KEY_DIGITS: Final = 12
-"""Hex digits by which a bundle's card remembers a training image: enough to know it again among millions."""
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +38,7 @@ class Examinee:
         labels: In the order of the outputs.
         positive: The label that is looked for.
         threshold: The positive label is decided from this probability on.
-        learned: First `KEY_DIGITS` of the SHA-256 of each image it learned from.
+        learned: First `TRAINED_ON_DIGITS` of the SHA-256 of each image it learned from.
         trained: The trainer's model, else None.
         bundle: The bundle's model file, else None.
     """
@@ -109,7 +106,7 @@ def _read_model(path: Path) -> Examinee:
         "seed": training.seed,
         "model": path.name,
     }
-    learned = frozenset(key[:KEY_DIGITS] for key in training.split.train)
+    learned = frozenset(key[:TRAINED_ON_DIGITS] for key in training.split.train)
     return Examinee(facts, training.labels, training.positive, training.metrics.threshold, learned, trained=trained)
 
 
@@ -124,8 +121,8 @@ def _read_bundle(path: Path) -> Examinee:
         "seed": card.recipe.get("seed"),
         "model": bundle.model_id,
     }
-    digits = str(card.recipe.get("trained_on", ""))
-    learned = frozenset(digits[start : start + KEY_DIGITS] for start in range(0, len(digits), KEY_DIGITS))
+    digits, width = card.trained_on, TRAINED_ON_DIGITS
+    learned = frozenset(digits[start : start + width] for start in range(0, len(digits), width))
     return Examinee(facts, card.labels, card.positive, card.threshold, learned, bundle=bundle.model)
 
 
@@ -135,7 +132,9 @@ def _unseen(dataset: Dataset, examinee: Examinee) -> Dataset:
         raise DataError(
             f"the model knows {', '.join(examinee.labels)}; the data also has {named(unknown)}; remove these classes"
         )
-    unseen = dataset.only(item.sha256 for item in dataset.items if item.sha256[:KEY_DIGITS] not in examinee.learned)
+    unseen = dataset.only(
+        item.sha256 for item in dataset.items if item.sha256[:TRAINED_ON_DIGITS] not in examinee.learned
+    )
     if not unseen.items:
         raise DataError("every image of the data was trained on; name a folder with images the model has not seen")
     log.info(

@@ -72,6 +72,11 @@ def bump(distance: Layer) -> Layer:
     return t * t
 
 
+def happens(share: float, rng: np.random.Generator) -> bool:
+    """Draw whether something is there that a share of all films has."""
+    return rng.random() < share
+
+
 def clouds(shape: tuple[int, ...], cells: float, rng: np.random.Generator) -> Layer:
     """Smooth noise of about zero mean and unit variance, `cells` cells along the longer side."""
     per_px = cells / max(shape)
@@ -224,7 +229,7 @@ def _vessels(plane: Plane, rng: np.random.Generator) -> Layer:
 
 def _breasts(plane: Plane, rng: np.random.Generator) -> Layer:
     """Soft tissue in front of the lower lungs, on both sides alike, in half of all patients."""
-    if rng.random() < 0.5:  # noqa: PLR2004
+    if happens(0.5, rng):
         return np.zeros_like(plane.x)
     weight, radius, level = rng.uniform(0.03, 0.12), rng.uniform(0.26, 0.36), rng.uniform(0.1, 0.28)
     dx, dy = np.abs(plane.x) - rng.uniform(0.4, 0.5), plane.y - level
@@ -235,7 +240,7 @@ def _belly(plane: Plane, depth: Layer, rng: np.random.Generator) -> Layer:
     """Liver and spleen below the diaphragm, gas in the stomach."""
     below = step(plane.y - 0.25, 0.2) * step(-depth - 0.01, 0.06)
     layer = rng.uniform(0.05, 0.16) * below
-    if rng.random() < 0.6:  # noqa: PLR2004
+    if happens(0.6, rng):
         dx, dy = plane.x - rng.uniform(0.3, 0.5), plane.y - rng.uniform(0.68, 0.8)
         gas = step(rng.uniform(0.06, 0.13) - np.sqrt(dx * dx + 1.6 * dy * dy), 0.05)
         layer = layer - rng.uniform(0.1, 0.25) * gas * below

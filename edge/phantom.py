@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from edge.anatomy import Chest, Layer, Plane, clouds, draw_chest, step
+from edge.anatomy import Chest, Layer, Plane, clouds, draw_chest, happens, step
 from edge.errors import DataError
 
 CLEAR: Final = "clear"
@@ -34,6 +34,12 @@ _DRAWN_PX: Final = 320
 """The chest is drawn with at most this many pixels a side; only noise, letters and borders are finer."""
 _VISIBLE: Final = 0.3
 """The mask begins where an opacity has this share of its peak."""
+_AERATED: Final = 0.95
+_INSIDE: Final = 0.06
+_OFF_BORDER: Final = 0.1
+"""An opacity's centre has this much lung, lies this deep in it (body coordinates), this far from the border."""
+_BESIDE_LUNGS: Final = 0.05
+"""A letter keeps this distance from the lungs, in body coordinates."""
 _GLYPHS: Final = {
     "L": (1, 1, 1, 1, 31),
     "R": (31, 5, 13, 21, 18),
@@ -100,7 +106,7 @@ def phantom(seed: int, *, opacity: bool | None = None) -> Phantom:
     return Phantom(
         seed=seed,
         label=OPACITY if wanted else CLEAR,
-        pixels=levels.astype(np.uint8 if bit_depth == 8 else np.uint16),  # noqa: PLR2004
+        pixels=levels.astype(np.uint8 if bit_depth == min(_BIT_DEPTHS) else np.uint16),
         bit_depth=bit_depth,
         mask=(patch > _VISIBLE) & visible,
         lungs=visible,
@@ -151,7 +157,7 @@ def _opacities(chest: Chest, rng: np.random.Generator) -> tuple[Layer, Layer]:
     extra, shape = np.zeros_like(chest.lungs), np.zeros_like(chest.lungs)
     rows, columns = (axis.astype(np.float32) for axis in np.mgrid[0:height, 0:width])
     inner = np.minimum(np.minimum(rows, height - rows) / height, np.minimum(columns, width - columns) / width)
-    room = np.flatnonzero((chest.lungs > 0.95) & (chest.depth > 0.06) & (inner > 0.1))  # noqa: PLR2004
+    room = np.flatnonzero((chest.lungs > _AERATED) & (chest.depth > _INSIDE) & (inner > _OFF_BORDER))
     for weakest in (0.24, 0.14, 0.14)[: int(rng.integers(1, 4))]:
         row, column = divmod(int(room[int(rng.random() * len(room))]), width)
         radius = rng.uniform(0.085, 0.18) * (height * width) ** 0.5
@@ -182,12 +188,12 @@ def _mark(film: Layer, depth: Layer, rng: np.random.Generator) -> Layer:
     scale = max(1, round(film.shape[0] * rng.uniform(0.006, 0.011)))
     names = "".join(rng.choice(list(_GLYPHS), int(rng.integers(1, 3))))
     top, left = int(rng.uniform(0.03, 0.2) * film.shape[0]), int(rng.uniform(0.03, 0.9) * film.shape[1])
-    if rng.random() < 0.3:  # noqa: PLR2004
+    if happens(0.3, rng):
         return film
     bits = np.array([[*_GLYPHS[name], 0] for name in names]).ravel()
     letters = np.kron((bits[np.newaxis, :] >> np.arange(5)[:, np.newaxis]) & 1, np.ones((scale, scale), np.float32))
     place = np.s_[top : top + letters.shape[0], left : left + letters.shape[1]]
-    if film[place].shape != letters.shape or (depth[place] > -0.05).any():  # noqa: PLR2004
+    if film[place].shape != letters.shape or depth[place].max() > -_BESIDE_LUNGS:
         return film
     marked = film.copy()
     marked[place] = np.maximum(marked[place], 0.95 * letters)
@@ -196,7 +202,7 @@ def _mark(film: Layer, depth: Layer, rng: np.random.Generator) -> Layer:
 
 def _collimate(film: Layer, rng: np.random.Generator) -> Layer:
     """Darken what the collimator kept from the detector, on every other film."""
-    borders = rng.uniform(0.0, 0.06, 4) * (rng.random(4) < 0.5) * (rng.random() < 0.5)  # noqa: PLR2004
+    borders = rng.uniform(0.0, 0.06, 4) * [happens(0.5, rng) for _ in range(4)] * happens(0.5, rng)
     tilt = rng.uniform(-0.02, 0.02)
     y, x = (np.linspace(0, 1, side, dtype=np.float32) for side in film.shape)
     y, x = y[:, np.newaxis], x[np.newaxis, :]

@@ -20,23 +20,29 @@ from edge.study import Radiograph, sha256_of
 _OVERLAY_RED: Final = np.array([255.0, 60.0, 0.0], np.float32)
 
 
-class FileResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of output: a finding, or `file` and `error`. The fields mean what they mean in a report."""
+class FileFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of one file. The fields mean what they mean in a report."""
 
     file: str
-    id: str | None = None
-    decision: str | None = None
-    probabilities: Mapping[str, float] | None = None
-    reason: str | None = None
-    model: ModelIdentity | None = None
-    heatmap: tuple[tuple[float, ...], ...] | None = None
-    timings_ms: Mapping[str, float] | None = None
-    notice: str | None = None
-    error: str | None = None
+    id: str
+    decision: str
+    probabilities: Mapping[str, float]
+    reason: str | None
+    model: ModelIdentity
+    heatmap: tuple[tuple[float, ...], ...] | None
+    timings_ms: Mapping[str, float]
+    notice: str = NOTICE
 
 
-def classify_file(path: Path, assessor: Assessor, *, heatmap_dir: Path | None) -> FileResult:
-    """Classify one file; what is wrong with it comes back as a result with `error`."""
+class FileError(msgspec.Struct, frozen=True, kw_only=True):
+    """Why one file could not be read."""
+
+    file: str
+    error: str
+
+
+def classify_file(path: Path, assessor: Assessor, *, heatmap_dir: Path | None) -> FileFinding | FileError:
+    """Classify one file; what is wrong with it comes back instead of being raised."""
     try:
         content = _read(path)
         start_s = time.perf_counter()
@@ -44,10 +50,10 @@ def classify_file(path: Path, assessor: Assessor, *, heatmap_dir: Path | None) -
         decode_ms = round((time.perf_counter() - start_s) * 1000, 2)
         finding = assessor.assess(radiograph)
     except QuarantineError as error:
-        return FileResult(file=str(path), error=str(error))
+        return FileError(file=str(path), error=str(error))
     if heatmap_dir is not None and finding.heatmap is not None:
         overlay(radiograph, finding.heatmap).save(heatmap_dir / f"{path.name}.heatmap.png")
-    return FileResult(
+    return FileFinding(
         file=str(path),
         id=report_id(sha256_of(content), assessor.identity.sha256),
         decision=finding.decision,
@@ -56,18 +62,17 @@ def classify_file(path: Path, assessor: Assessor, *, heatmap_dir: Path | None) -
         model=assessor.identity,
         heatmap=None if finding.heatmap is None else as_rows(finding.heatmap),
         timings_ms={"decode": decode_ms, **finding.timings_ms},
-        notice=NOTICE,
     )
 
 
-def text_line(result: FileResult) -> str:
+def text_line(result: FileFinding | FileError) -> str:
     """A result for a person."""
-    if result.error is not None:
+    if isinstance(result, FileError):
         return f"{result.file}: CANNOT BE READ: {result.error}"
     if result.reason is not None:
-        return f"{result.file}: {str(result.decision).upper()}: {result.reason}"
-    shares = ", ".join(f"{label} {value:.1%}" for label, value in (result.probabilities or {}).items())
-    return f"{result.file}: {str(result.decision).upper()} ({shares})"
+        return f"{result.file}: {result.decision.upper()}: {result.reason}"
+    shares = ", ".join(f"{label} {value:.1%}" for label, value in result.probabilities.items())
+    return f"{result.file}: {result.decision.upper()} ({shares})"
 
 
 def overlay(radiograph: Radiograph, heatmap: npt.NDArray[np.float32]) -> Image.Image:

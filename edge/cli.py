@@ -139,7 +139,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _classify(arguments: argparse.Namespace) -> int:
     from edge.assess import Assessor  # noqa: PLC0415 - `--help` needs no interpreter
     from edge.bundle import read_bundle  # noqa: PLC0415
-    from edge.classify_command import classify_file, text_line  # noqa: PLC0415
+    from edge.classify_command import FileError, classify_file, text_line  # noqa: PLC0415
 
     config = _config(arguments)
     assessor = Assessor(read_bundle(config.model_path), runtime=config.runtime, threads=config.threads)
@@ -148,7 +148,7 @@ def _classify(arguments: argparse.Namespace) -> int:
     code = 0
     for image in arguments.images:
         result = classify_file(image, assessor, heatmap_dir=arguments.heatmap)
-        if result.error is not None:
+        if isinstance(result, FileError):
             code = QuarantineError.exit_code
         print(msgspec.json.encode(result).decode() if arguments.json else text_line(result), flush=True)
     print(f"{assessor.identity.id}, not validated on: {assessor.card.not_validated_on}\n{NOTICE}", file=sys.stderr)

@@ -91,6 +91,18 @@ def test_classify_goes_on_behind_a_bad_file(agent, demo_bundle, phantoms, tmp_pa
         assert {"file", "id", "decision", "probabilities", "model", "heatmap", "timings_ms"} <= set(lines[0])
 
 
+def test_classify_says_what_it_cannot_assess(agent, demo_bundle, tmp_path: Path):
+    """A blank film gets no class, but every field, and is no error."""
+    Image.new("L", (400, 400), 90).save(tmp_path / "blank.png")
+
+    command = agent("classify", tmp_path / "blank.png", "--model", demo_bundle, "--json")
+
+    assert command.code() == 0
+    result = json.loads(command.out[0])
+    assert (result["decision"], result["probabilities"], result["heatmap"]) == ("not-assessable", {}, None)
+    assert "nearly blank" in result["reason"]
+
+
 def test_classify_writes_the_heatmaps_it_is_asked_for(agent, demo_bundle, phantoms, tmp_path: Path):
     """One picture an image, of the image's size."""
     (name,) = phantoms(tmp_path, 1)

@@ -55,7 +55,7 @@ def predict(model: bytes, refitted: Any, trained: TrainedModel, held_out: Part, 
     for images in progress(held_out.pixels.batches(1), total=len(held_out.keys), what="comparing", unit="image"):
         output = classifier.run(images[0])
         shipped.append(output.logits)
-        again.append(np.asarray(refitted.predict_on_batch(output.features[np.newaxis]))[0])
+        again.append(np.asarray(refitted(output.features[np.newaxis], training=False))[0])
     features = compute_features(held_out.pixels, held_out.keys, trained.trunk, cache)
     return Probabilities(
         softmax(np.stack(shipped)), softmax(np.stack(again)), softmax(logits_of(trained.head, features))

@@ -149,7 +149,7 @@ def wilson(hits: int, n: int) -> Interval | None:
     share, z2 = hits / n, _Z95**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z95 / (1 + z2 / n) * sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return (0.0 if hits == 0 else centre - half), (1.0 if hits == n else centre + half)
 
 
 def _share(hits: int, n: int) -> float | None:

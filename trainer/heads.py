@@ -123,7 +123,9 @@ def fit_whole(
 
 def logits_of(model: Any, rows: Rows, *, batch: int = 32) -> npt.NDArray[np.float32]:
     """What a head says of features, or a whole network of pixels, `(n, labels) float32`."""
-    return np.concatenate([np.asarray(model.predict_on_batch(chunk)) for chunk in rows.batches(batch)])
+    return np.concatenate(
+        [np.asarray(model(chunk.astype(np.float32), training=False)) for chunk in rows.batches(batch)]
+    )
 
 
 def _first_scaled(weights: list[npt.NDArray[np.float32]], factor: float) -> list[npt.NDArray[np.float32]]:

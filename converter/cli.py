@@ -2,11 +2,11 @@
 
 import argparse
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from trainer.cli import run_command
+from edge.command_line import command_parser
+from trainer.cli import print_document, run_quietly
 
 _EPILOG: Final = """\
 exit codes: 0 done, 1 the int8 model does not decide like the refitted one, 2 usage, 65 bad input data,
@@ -16,18 +16,14 @@ exit codes: 0 done, 1 the int8 model does not decide like the refitted one, 2 us
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `edge-converter` and return its exit code."""
-    return run_command(build_parser(), argv)
+    return run_quietly(build_parser(), argv)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of `edge-converter`."""
-    parser = argparse.ArgumentParser(
-        prog="edge-converter",
-        description="Turn a model of edge-trainer into an int8 bundle for the box.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "edge-converter", description="Turn a model of edge-trainer into an int8 bundle for the box.", epilog=_EPILOG
     )
-    parser.add_argument("--version", action="version", version=f"edge-converter {version('edge-xray')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_convert(commands)
     _add_parity(commands)
@@ -65,11 +61,11 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
 
 
-def _convert(arguments: argparse.Namespace) -> dict[str, Any]:
+def _convert(arguments: argparse.Namespace) -> int:
     from converter.convert import Order, convert  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
     from trainer.features import default_cache  # noqa: PLC0415 - likewise
 
-    return convert(
+    document = convert(
         Order(
             model=arguments.model,
             data=arguments.data,
@@ -78,10 +74,12 @@ def _convert(arguments: argparse.Namespace) -> dict[str, Any]:
             seed=arguments.seed,
         )
     )
+    return print_document(document, arguments)
 
 
-def _parity(arguments: argparse.Namespace) -> dict[str, Any]:
+def _parity(arguments: argparse.Namespace) -> int:
     from converter.convert import parity  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
     from trainer.features import default_cache  # noqa: PLC0415 - likewise
 
-    return parity(arguments.model, arguments.bundle, arguments.data, arguments.cache or default_cache())
+    document = parity(arguments.model, arguments.bundle, arguments.data, arguments.cache or default_cache())
+    return print_document(document, arguments)

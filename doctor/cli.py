@@ -12,9 +12,9 @@ import msgspec
 from doctor.inbox import Inbox
 from doctor.store import Store, Stored
 from edge.command_line import (
-    VersionAction,
     add_broker_options,
     broker_values,
+    command_parser,
     log_to_stderr,
     run_command,
     stop_on_signals,
@@ -36,12 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of `edge-doctor`."""
-    parser = argparse.ArgumentParser(
-        prog="edge-doctor",
+    parser = command_parser(
+        "edge-doctor",
         description=f"Read the clinics' reports. {NOTICE}",
         epilog="exit codes: 0 done, 1 the store cannot be used, 2 usage, 69 broker unreachable, 78 bad configuration.",
     )
-    parser.add_argument("--version", action=VersionAction)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     watch = commands.add_parser(
         "watch",

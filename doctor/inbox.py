@@ -39,7 +39,7 @@ class Inbox:
 
         Raises:
             BrokerUnreachableError: The broker has never answered this command.
-            StoreError: The store cannot be used.
+            DatabaseError: The store cannot be used.
         """
         self._show_new()  # stored by an earlier process that ended before it could show them
 

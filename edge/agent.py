@@ -39,7 +39,7 @@ def run(config: AgentConfig, stop: Event) -> None:
         ConfigError: The configuration cannot work; the message names the key.
         BundleError: The bundle cannot be trusted or loaded.
         BrokerUnreachableError: The broker has never answered this box.
-        OutboxError: The outbox cannot be written.
+        DatabaseError: The outbox cannot be written.
     """
     config.broker.host_and_port  # noqa: B018 - refuses a bad address before anything is loaded
     state_dir, address = config.state_dir, Address(config.broker.prefix, config.site, config.device_name)

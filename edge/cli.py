@@ -11,9 +11,9 @@ import msgspec
 
 from edge.command_line import (
     LOG_LEVELS,
-    VersionAction,
     add_broker_options,
     broker_values,
+    command_parser,
     log_to_stderr,
     run_command,
     stop_on_signals,
@@ -36,14 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of `edge-agent`."""
-    parser = argparse.ArgumentParser(
-        prog="edge-agent",
+    parser = command_parser(
+        "edge-agent",
         description="Classify chest X-rays on this box and deliver the findings to a doctor.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=_run)
-    parser.add_argument("--version", action=VersionAction)
     _add_model_options(parser)
     _add_agent_options(parser)
     add_broker_options(parser)

@@ -12,6 +12,8 @@ from typing import Any, Final
 from edge.errors import EdgeXrayError
 
 LOG_FORMAT: Final = "%(asctime)sZ %(levelname)s %(name)s %(message)s"
+_LOG_TIME: Final = "%Y-%m-%dT%H:%M:%S"
+PACKAGES: Final = ("edge", "trainer", "converter", "doctor")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 _BROKER_OPTION_OF_KEY: Final = {
@@ -28,10 +30,22 @@ _BROKER_OPTION_OF_KEY: Final = {
 }
 
 
-def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+def command_parser(prog: str, *, description: str, epilog: str) -> argparse.ArgumentParser:
+    """The parser of one of the project's commands, with `--version`."""
+    parser = argparse.ArgumentParser(
+        prog=prog, description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action=VersionAction)
+    return parser
+
+
+def run_command(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None, *, interrupted: str = "interrupted"
+) -> int:
     """Parse, call the `command` that the parser's defaults name, and return the exit code.
 
     An `EdgeXrayError` becomes one line on stderr and its own exit code; anything else is a defect and shows its trace.
+    `interrupted` is what Ctrl-C is answered with.
     """
     arguments = parser.parse_args(argv)
     try:
@@ -40,6 +54,7 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> 
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
+        print(f"{parser.prog}: {interrupted}", file=sys.stderr)
         return 128 + signal.SIGINT
     return code
 
@@ -59,9 +74,13 @@ class VersionAction(argparse.Action):
 
 
 def log_to_stderr(level: str) -> None:
-    """Send log lines to stderr, with times in UTC."""
+    """Send log lines to stderr, with times in UTC: the project's from `level` on, libraries' from warnings on."""
     logging.Formatter.converter = time.gmtime
-    logging.basicConfig(stream=sys.stderr, level=level.upper(), format=LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format=LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S", force=True
+    )
+    for package in PACKAGES:
+        logging.getLogger(package).setLevel(level.upper())
 
 
 def stop_on_signals() -> Event:

@@ -4,27 +4,16 @@ Invariant: a report that `put` returned for survives a power cut and is owed unt
 receipt. The pipeline and the publisher each hold an `Outbox` of their own on the same file and share nothing else.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
 
 import msgspec
 
-from edge.errors import StopError
+from edge.database import Database
 from edge.messages import Report, encode
-
-_BUSY_TIMEOUT_S: Final = 30.0
-
-
-class OutboxError(StopError):
-    """The outbox's file cannot be used; a person has to look at the disk."""
-
-    exit_code = 1
 
 
 class State(StrEnum):
@@ -57,42 +46,19 @@ class Entry:
     last_error: str | None
 
 
-class Outbox:
-    """An open outbox. Used by one thread; close it, or use it as a context manager.
+class Outbox(Database):
+    """An open outbox.
 
     Args:
-        path: The SQLite file, made if absent. It must lie on a local disk: write-ahead logging needs shared memory.
+        path: The SQLite file, on a local disk; made if absent.
 
     Raises:
-        OutboxError: The file is no outbox, is damaged, or the disk is full or read-only.
+        DatabaseError: The file is no outbox, is damaged, or the disk is full or read-only.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute(
-                "PRAGMA synchronous = FULL"
-            )  # WAL's default, NORMAL, may lose the last commits on power loss
-            self._db.executescript(files("edge").joinpath("outbox.sql").read_text(encoding="utf-8"))
-        except (sqlite3.Error, OSError) as error:
-            raise self._unusable(error) from error
-
-    def __enter__(self) -> Self:
-        """Return the open outbox."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; what was put stays."""
-        self._db.close()
+        schema = files("edge").joinpath("outbox.sql").read_text(encoding="utf-8")
+        super().__init__(path, schema=schema, what="the outbox", elsewhere="--state FOLDER")
 
     def put(self, report: Report) -> bool:
         """Make a report durable. Putting the same id again changes nothing.
@@ -101,10 +67,10 @@ class Outbox:
             True if the report is new, False if the outbox knows its id.
 
         Raises:
-            OutboxError: The disk did not take it; the caller must not let go of the original.
+            DatabaseError: The disk did not take it; the caller must not let go of the original.
         """
         # ON CONFLICT DO NOTHING would use up a number; a gap in seq must mean that a report is missing.
-        added = self._execute(
+        added = self.execute(
             "INSERT INTO report (id, document, state) SELECT ?1, ?2, 'queued' "
             "WHERE NOT EXISTS (SELECT 1 FROM report WHERE id = ?1)",
             (report.id, encode(report)),
@@ -113,7 +79,7 @@ class Outbox:
 
     def owed(self, *, after_seq: int = 0, limit: int) -> list[Entry]:
         """The next reports without a receipt, in order of `seq`."""
-        rows = self._execute(
+        rows = self.execute(
             "SELECT seq, document, state, attempts, last_error FROM report "
             "WHERE state != 'received' AND seq > ? ORDER BY seq LIMIT ?",
             (after_seq, limit),
@@ -122,7 +88,7 @@ class Outbox:
 
     def still_owed(self, seq: int) -> Entry | None:
         """One report by its number, or None if the doctor's inbox has it."""
-        row = self._execute(
+        row = self.execute(
             "SELECT seq, document, state, attempts, last_error FROM report WHERE seq = ? AND state != 'received'",
             (seq,),
         ).fetchone()
@@ -132,7 +98,7 @@ class Outbox:
         """Note, before reports are handed to the broker, that they may have been sent."""
         if seqs:
             marks = ", ".join("?" * len(seqs))
-            self._execute(
+            self.execute(
                 f"UPDATE report SET attempts = attempts + 1 WHERE seq IN ({marks})",  # noqa: S608 - marks only
                 tuple(seqs),
             )
@@ -155,36 +121,24 @@ class Outbox:
 
     def count_owed(self) -> int:
         """Number of reports without a receipt."""
-        return int(self._execute("SELECT count(*) FROM report WHERE state != 'received'").fetchone()[0])
+        return int(self.execute("SELECT count(*) FROM report WHERE state != 'received'").fetchone()[0])
 
     def fact(self, name: str) -> str | None:
         """A remembered value, else None."""
-        row = self._execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
+        row = self.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
     def remember(self, name: str, value: str) -> None:
         """Keep a value for later processes."""
-        self._execute("INSERT INTO fact VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (name, value))
+        self.execute("INSERT INTO fact VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (name, value))
 
     def _advance(self, where: str, key: int | str, state: State, error: str | None) -> bool:
         """The only transition: any state to any other, but none leads away from `received`."""
-        changed = self._execute(
+        changed = self.execute(
             f"UPDATE report SET state = ?, last_error = ? WHERE {where} AND state != 'received'",  # noqa: S608 - ours
             (state, error, key),
         )
         return changed.rowcount == 1
-
-    def _execute(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
-        try:
-            return self._db.execute(statement, values)
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
-
-    def _unusable(self, error: Exception) -> OutboxError:
-        return OutboxError(
-            f"the outbox {self._path} cannot be used ({error}); "
-            "free disk space and mind owner and mode; if the file is damaged, keep it and name another --state folder"
-        )
 
 
 def _entry(row: tuple[int, bytes, str, int, str | None]) -> Entry:

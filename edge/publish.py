@@ -54,7 +54,7 @@ class Publisher:
 
         Raises:
             BrokerUnreachableError: The broker has never answered this box.
-            OutboxError: The outbox cannot be used.
+            DatabaseError: The outbox cannot be used.
         """
         with Outbox(self._outbox_path) as outbox:
             reached = f"reached {self._config.address}"

@@ -2,21 +2,15 @@
 
 import argparse
 import logging
-import signal
-import sys
-import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from edge.errors import EdgeXrayError
+from edge.command_line import command_parser, log_to_stderr, run_command
 from trainer.native_log import without_chatter
 from trainer.recipes import RECIPES
-
-LOG_FORMAT: Final = "%(asctime)sZ %(levelname)s %(message)s"
 
 _EPILOG: Final = """\
 exit codes: 0 done, 2 usage, 65 bad input data, 78 bad configuration.
@@ -26,50 +20,34 @@ DATA is a folder with one folder of pictures per class, optionally with manifest
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `edge-trainer` and return its exit code."""
-    return run_command(build_parser(), argv)
+    return run_quietly(build_parser(), argv)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of `edge-trainer`."""
-    parser = argparse.ArgumentParser(
-        prog="edge-trainer",
+    parser = command_parser(
+        "edge-trainer",
         description="Train a classifier of chest X-rays and evaluate it on held-out ones.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"edge-trainer {version('edge-xray')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_train(commands)
     _add_evaluate(commands)
     return parser
 
 
-def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
-    """Parse, run the chosen command with TensorFlow kept quiet, and turn errors into a sentence and an exit code."""
-    arguments = parser.parse_args(argv)
+def run_quietly(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    """Run a command with TensorFlow's chatter kept off the terminal."""
     with without_chatter():
-        log_to_stderr()
-        try:
-            document = arguments.command(arguments)
-        except EdgeXrayError as error:
-            print(f"{parser.prog}: {error}", file=sys.stderr)
-            return error.exit_code
-        except KeyboardInterrupt:
-            print(f"{parser.prog}: interrupted; what is in the cache will not be computed again", file=sys.stderr)
-            return 128 + signal.SIGINT
+        log_to_stderr("info")
+        return run_command(parser, argv, interrupted="interrupted; what is in the cache will not be computed again")
+
+
+def print_document(document: dict[str, Any], arguments: argparse.Namespace) -> int:
+    """Print a command's outcome where `--json` asked for it, and return the exit code."""
     if arguments.json:
         print(msgspec.json.encode(document).decode())
     return 0
-
-
-def log_to_stderr() -> None:
-    """Send this project's log lines to stderr, with times in UTC, and those of libraries from warnings on."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter(LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S"))
-    handler.formatter.converter = time.gmtime  # type: ignore[union-attr]  # it was set in the line above
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    for package in ("edge", "trainer", "converter"):
-        logging.getLogger(package).setLevel(logging.INFO)
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +82,7 @@ def _add_evaluate(commands: Any) -> None:
     add_common_options(parser)
 
 
-def _train(arguments: argparse.Namespace) -> dict[str, Any]:
+def _train(arguments: argparse.Namespace) -> int:
     from trainer.features import default_cache  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
     from trainer.train import Order, train  # noqa: PLC0415 - likewise
 
@@ -121,10 +99,10 @@ def _train(arguments: argparse.Namespace) -> dict[str, Any]:
         )
     )
     _say(document, arguments.out / "model.keras")
-    return document
+    return print_document(document, arguments)
 
 
-def _evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
+def _evaluate(arguments: argparse.Namespace) -> int:
     from trainer.examine import examine  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
     from trainer.features import default_cache  # noqa: PLC0415 - likewise
 
@@ -136,7 +114,7 @@ def _evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         skip_bad=arguments.skip_bad,
     )
     _say(document, arguments.out / "metrics.json")
-    return document
+    return print_document(document, arguments)
 
 
 def _say(document: dict[str, Any], written: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from doctor.store import Store, StoreError
+from doctor.store import Store
+from edge.database import DatabaseError
 from edge.messages import Report
 
 GOLDEN = Path(__file__).parents[1] / "edge" / "golden" / "report.json"
@@ -64,7 +65,7 @@ def test_a_file_that_is_no_store_is_left_alone(path: Path):
     path.parent.mkdir()
     path.write_text(json.dumps({"precious": True}) * 100)
 
-    with pytest.raises(StoreError, match=r"inbox\.sqlite3 cannot be used .*--store"):
+    with pytest.raises(DatabaseError, match=r"inbox\.sqlite3 cannot be used .*--store"):
         Store(path)
 
     assert "precious" in path.read_text()

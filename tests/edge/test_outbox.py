@@ -10,8 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from edge.database import DatabaseError
 from edge.messages import ModelIdentity, Report
-from edge.outbox import Outbox, OutboxError, State
+from edge.outbox import Outbox, State
 
 
 def a_report(number: int) -> Report:
@@ -105,7 +106,7 @@ def test_an_unknown_receipt_settles_nothing(path: Path):
 def test_a_commit_reaches_the_disk(path: Path):
     """Write-ahead logging with a sync at every commit: an outbox that survives a power cut."""
     with Outbox(path) as outbox:
-        pragmas = {name: outbox._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
+        pragmas = {name: outbox.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
 
     assert pragmas == {"journal_mode": "wal", "synchronous": 2}
 
@@ -115,7 +116,7 @@ def test_a_file_that_is_no_outbox_is_left_alone(path: Path):
     path.parent.mkdir()
     path.write_bytes(b"this is somebody's precious file, not SQLite" * 40)
 
-    with pytest.raises(OutboxError, match=r"outbox\.sqlite3 cannot be used .*--state"):
+    with pytest.raises(DatabaseError, match=r"outbox\.sqlite3 cannot be used .*--state"):
         Outbox(path)
 
     assert path.read_bytes().startswith(b"this is somebody's")
@@ -124,10 +125,10 @@ def test_a_file_that_is_no_outbox_is_left_alone(path: Path):
 def test_a_full_disk_is_told(path: Path):
     """A report the disk did not take raises, so that the original stays."""
     with Outbox(path) as outbox:
-        pages = outbox._db.execute("PRAGMA page_count").fetchone()[0]
-        outbox._db.execute(f"PRAGMA max_page_count = {pages}")
+        pages = outbox.execute("PRAGMA page_count").fetchone()[0]
+        outbox.execute(f"PRAGMA max_page_count = {pages}")
 
-        with pytest.raises(OutboxError, match="full"):
+        with pytest.raises(DatabaseError, match="full"):
             deque((outbox.put(a_report(number)) for number in range(1000)), maxlen=0)
 
 

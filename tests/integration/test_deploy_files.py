@@ -15,8 +15,8 @@ import pytest
 from doctor.cli import build_parser as doctor_parser
 from edge.cli import build_parser as agent_parser
 from edge.config import AgentConfig, BrokerConfig, known_keys, load
+from edge.database import DatabaseError
 from edge.errors import BrokerUnreachableError, BundleError, ConfigError
-from edge.outbox import OutboxError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -192,6 +192,6 @@ def test_the_guide_explains_every_exit_code(deploy: Path) -> None:
 
     [prevented] = re.findall(r"^RestartPreventExitStatus=(.*)$", unit, re.MULTILINE)
 
-    ours = {BundleError, BrokerUnreachableError, ConfigError, OutboxError}
+    ours = {BundleError, BrokerUnreachableError, ConfigError, DatabaseError}
     assert {str(error.exit_code) for error in ours} | {"0", "2"} == set(explained)
     assert set(prevented.split()) | {"0"} == {code for code, again in explained.items() if again == "no"}

@@ -1,6 +1,7 @@
 """The command `edge-converter`: a trained model in, an int8 bundle that decides the same out."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -83,3 +84,7 @@ def _parity(arguments: argparse.Namespace) -> int:
 
     document = parity(arguments.model, arguments.bundle, arguments.data, arguments.cache or default_cache())
     return print_document(document, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -127,3 +128,7 @@ def _say(document: dict[str, Any], written: Path) -> None:
         document["n"],
         written,
     )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

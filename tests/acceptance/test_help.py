@@ -34,4 +34,5 @@ def test_help_is_golden(name: str):
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(done.stdout)
 
+    assert done.stdout.startswith("usage: ")
     assert done.stdout == golden.read_text()

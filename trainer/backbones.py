@@ -3,7 +3,9 @@
 Every backbone takes raw RGB, 0-255, and returns its last feature map; its pixel arithmetic is part of the graph.
 """
 
+import contextlib
 import logging
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -134,12 +136,14 @@ def _application(backbone: Backbone, weights: str, alpha: float, seed: int) -> A
     build = getattr(keras.applications, backbone.application)
     shape = (SIDE_PX, SIDE_PX, 3)
     try:
-        network = build(
-            weights=IMAGENET if weights == IMAGENET else None, include_top=False, input_shape=shape, **options
-        )
-    except (OSError, ValueError) as error:
+        with contextlib.redirect_stdout(sys.stderr):  # Keras announces a download; stdout belongs to --json
+            network = build(
+                weights=IMAGENET if weights == IMAGENET else None, include_top=False, input_shape=shape, **options
+            )
+    except Exception as error:
         if weights != IMAGENET:
             raise
+        # A download that fails comes out of Keras as a bare Exception, a width without weights as a ValueError.
         raise ConfigError(
             f"Keras cannot give its ImageNet weights of {backbone.application} ({_first_line(error)}); "
             "download them elsewhere and name the file with --weights FILE"
@@ -170,17 +174,21 @@ def _centre(network: Any) -> None:
 
 
 def _load(network: Any, file: Path, application: str) -> None:
-    try:
-        with warnings.catch_warnings():
-            # Keras only warns where layers keep their random weights; a backbone that is partly random is no backbone.
-            warnings.simplefilter("error", UserWarning)
+    reason: object = None
+    with warnings.catch_warnings(record=True) as doubts:
+        warnings.simplefilter("always", UserWarning)
+        try:
             network.load_weights(file)
-    except (ValueError, OSError, KeyError, UserWarning) as error:
+        except (ValueError, OSError, KeyError) as error:
+            reason = error
+    if reason is None and doubts:  # Keras only warns where layers keep their random weights
+        reason = doubts[0].message
+    if reason is not None:
         raise DataError(
             f"expected weights of {application} without its top layers in {file}, got something else "
-            f"({_first_line(error)}); name the file that belongs to the recipe's backbone"
-        ) from error
+            f"({_first_line(reason)}); name the file that belongs to the recipe's backbone"
+        )
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: object) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]

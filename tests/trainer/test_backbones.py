@@ -61,6 +61,12 @@ def test_a_weights_file_that_is_not_there_is_told():
         load_trunk("mobilenet", weights="/nowhere.h5")
 
 
+def test_imagenet_weights_that_keras_cannot_give_are_told():
+    """A width that nobody trained: the message names the way with a file, and what Keras said."""
+    with pytest.raises(ConfigError, match=r"cannot give its ImageNet weights of MobileNet .*--weights FILE"):
+        load_trunk("mobilenet", weights="imagenet", alpha=0.3)
+
+
 def test_a_width_belongs_to_mobilenet_only():
     """VGG19 has none, and says so instead of ignoring it."""
     with pytest.raises(ConfigError, match="VGG19 has none"):

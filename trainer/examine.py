@@ -1,7 +1,8 @@
 """`edge-trainer evaluate`: a model or a bundle on the images of DATA that it was not trained on.
 
 Images that the model learned from are always left out, by content; the document says how many. So the held-out part
-remains where DATA is the training data, and everything where it is another folder.
+remains where DATA is the training data, and everything where it is another folder. A bundle that does not say what it
+was trained on is evaluated with a warning, and the document says null instead of a number.
 """
 
 import logging
@@ -69,9 +70,9 @@ def examine(path: Path, data: Path, *, out: Path, cache: Path, skip_bad: bool) -
     with clock.stage("read"):
         examinee = _read(path)
         found = read_dataset(data)
-        dataset = _unseen(found, examinee)
+        unseen = _unseen(found, examinee)
     with clock.stage("decode"):
-        dataset, pixels = decode_images(dataset, cache, skip_bad=skip_bad)
+        dataset, pixels = decode_images(unseen, cache, skip_bad=skip_bad)
     with clock.stage("predict"):
         logits = _logits(examinee, dataset, pixels, cache)
     metrics = evaluate(
@@ -82,7 +83,7 @@ def examine(path: Path, data: Path, *, out: Path, cache: Path, skip_bad: bool) -
         **examinee.facts,
         "seconds": clock.seconds,
         "data": {"name": data.resolve().name, "fingerprint": dataset.fingerprint(), "counts": dataset.counts()},
-        "left_out_as_trained_on": len(found.items) - len(_unseen(found, examinee).items),
+        "left_out_as_trained_on": len(found.items) - len(unseen.items) if examinee.learned else None,
         "duplicates": found.duplicates,
     }
     write_document(document, out / METRICS_NAME)
@@ -131,6 +132,10 @@ def _unseen(dataset: Dataset, examinee: Examinee) -> Dataset:
     if unknown:
         raise DataError(
             f"the model knows {', '.join(examinee.labels)}; the data also has {named(unknown)}; remove these classes"
+        )
+    if not examinee.learned:
+        log.warning(
+            "the model does not say what it was trained on: the figures may flatter it with images it learned from"
         )
     unseen = dataset.only(
         item.sha256 for item in dataset.items if item.sha256[:TRAINED_ON_DIGITS] not in examinee.learned

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,7 +14,7 @@ import tensorflow as tf
 from converter import refit
 from converter.cli import main
 from converter.material import read_material
-from edge.bundle import read_bundle
+from edge.bundle import Bundle, read_bundle, write_bundle
 from edge.classify import Classifier
 from edge.explain import heatmap
 from edge.preprocess import SIDE_PX
@@ -24,7 +25,7 @@ RUN = """
 import json, sys
 import numpy as np
 from pathlib import Path
-from edge.bundle import read_bundle
+from edge.bundle import Bundle, read_bundle, write_bundle
 from edge.classify import Classifier, softmax
 classifier = Classifier(read_bundle(Path(sys.argv[1])).model, runtime=sys.argv[2])
 images = np.load(sys.argv[3])
@@ -120,6 +121,18 @@ def test_evaluating_the_bundle_gives_the_card_s_figures(line, tmp_path: Path):
 
     assert np.array_equal(document["confusion_matrix"], card.metrics["confusion_matrix"])
     assert document["n"] == card.metrics["n"]
+
+
+def test_a_bundle_that_does_not_say_what_it_learned_from_is_evaluated_with_a_warning(line, tmp_path: Path, caplog):
+    """Nothing can be left out, and neither the log nor the document pretends otherwise."""
+    bundle = read_bundle(line.bundle)
+    silent = Bundle(msgspec.structs.replace(bundle.card, trained_on=""), bundle.model)
+    write_bundle(silent, tmp_path / "silent.bundle")
+
+    document = examine(tmp_path / "silent.bundle", line.data, out=tmp_path, cache=line.cache, skip_bad=False)
+
+    assert (document["n"], document["left_out_as_trained_on"]) == (48, None)
+    assert "does not say what it was trained on" in caplog.text
 
 
 def test_neither_calibration_nor_refitting_sees_a_held_out_image(line):

@@ -19,6 +19,12 @@ from edge.study import Radiograph
 MAX_SIZE_BYTES: Final = 256 * 1024 * 1024
 DRAFT_SIDE_PX: Final = 896
 """A JPEG whose sides are at least twice this is decoded at a half, a quarter or an eighth of its size."""
+DECODING: Final = (
+    "luma (ITU-R 601), transparency over black, turned as EXIF says, more than 8 bits stretched, "
+    f"JPEG at a half, quarter or eighth while both sides keep {DRAFT_SIDE_PX} pixels, "
+    "DICOM windowed and MONOCHROME1 inverted"
+)
+"""What `decode` does, in words; whoever keeps pixels names them after it and `edge.preprocess.PREPROCESSING`."""
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".dcm"})
 """What a dataset's image files are called; decoding itself goes by the content."""
 

@@ -1,6 +1,6 @@
 """Images -> pixels -> features of the frozen backbone, each computed once per image and kept in the cache.
 
-Invariant: a cached row depends on nothing but the image's bytes and what the cache folder is named after: the
+Invariant: a cached row depends on nothing but the image's bytes and what the cache folder is named after: decoding and
 preprocessing, and for features also the backbone's weights. Decoding is `edge.decode`, resizing `edge.preprocess`.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from edge.decode import decode
+from edge.decode import DECODING, decode
 from edge.errors import DataError, UnreadableImageError
 from edge.preprocess import PREPROCESSING, SIDE_PX, preprocess
 from trainer.backbones import fingerprint
@@ -50,7 +50,7 @@ def decode_images(dataset: Dataset, cache: Path, *, skip_bad: bool) -> tuple[Dat
     Raises:
         DataError: Images are unreadable and `skip_bad` is false, or a class has no readable image.
     """
-    store = Store(cache / f"pixels-{_digest(PREPROCESSING)}", (SIDE_PX, SIDE_PX, 3), np.uint8)
+    store = Store(cache / f"pixels-{_digest(DECODING, PREPROCESSING)}", (SIDE_PX, SIDE_PX, 3), np.uint8)
     missing = frozenset(store.missing(dataset.keys))
     items = [item for item in dataset.items if item.sha256 in missing]
     unreadable: dict[str, str] = {}
@@ -70,7 +70,7 @@ def compute_features(pixels: Rows, keys: Sequence[str], trunk: Any, cache: Path)
         trunk: `(n, 224, 224, 3) float32` -> `(n, 7, 7, C) float32`.
         cache: The cache's root.
     """
-    folder = cache / f"features-{_digest(PREPROCESSING, fingerprint(trunk))}"
+    folder = cache / f"features-{_digest(DECODING, PREPROCESSING, fingerprint(trunk))}"
     return cached_features(pixels, keys, _forward(trunk), Store(folder, trunk.output_shape[1:], np.float32))
 
 

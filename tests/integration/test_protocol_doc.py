@@ -93,5 +93,5 @@ def test_the_program_of_another_subscriber_works(
             return process.out
 
         subscriber.wait_for(published)
-    assert subscriber.out[0] == f"clinic box-1 1 clear {report.notice}"
+    assert subscriber.out[0] == f"clinic box-1 1 {report.decision} {report.notice}"
     assert len([row for row in blocks("python")[0].splitlines() if row.strip()]) == 10

@@ -59,6 +59,7 @@ $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed and $(PYTHON) was not found; install it, or: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3.11-venv" >&2; rm -rf $(VENV); exit 1; }
 
+.PRECIOUS: $(VENV)/.%
 # Each stamp holds one environment: exactly its lock file, then this project without resolving anything.
 $(VENV)/.%: requirements/%.lock pyproject.toml | $(BIN)/python
 	@echo "installing $* into $(VENV) (once)"

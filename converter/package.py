@@ -1,5 +1,6 @@
 """What was measured -> the bundle's card, in plain sentences. Nothing here measures anything."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -36,24 +37,11 @@ def make_bundle(
         calibration_images: How many images the quantizer saw.
     """
     recipe = training.recipe
-    choices: dict[str, Any] = {
-        **msgspec.to_builtins(recipe),
-        "seed": training.seed,
-        "weights": msgspec.to_builtins(training.weights),
-        "data": msgspec.to_builtins(training.data),
-        "n_train": len(training.split.train),
-        "n_held_out": len(training.split.held_out),
-        "patients_on_both_sides": training.split.patients_on_both_sides,
+    history = {
+        **_choices(training),
         "calibration_images": calibration_images,
         "trained_head_sha256": trained_sha256,
-        "refit": {
-            "epochs": refit.epochs,
-            "batch": refit.batch,
-            "learning_rate": refit.learning_rate,
-            "seed": refit.seed,
-            "head_sha256": head_sha256,
-        },
-        "versions": training.versions,
+        "refit": {**asdict(refit), "head_sha256": head_sha256},
     }
     card = Card(
         name=recipe.name,
@@ -65,7 +53,7 @@ def make_bundle(
         backbone=recipe.backbone,
         head=recipe.head,
         features=training.features,
-        recipe=choices,
+        recipe=history,
         metrics=msgspec.to_builtins(metrics),
         parity=parity,
         validated_on=validated_on(training, metrics),
@@ -73,6 +61,20 @@ def make_bundle(
         trained_on="".join(key[:TRAINED_ON_DIGITS] for key in training.split.train),
     )
     return Bundle(card, model)
+
+
+def _choices(training: Training) -> dict[str, Any]:
+    """What was chosen, in the trainer's words."""
+    return {
+        **msgspec.to_builtins(training.recipe),
+        "seed": training.seed,
+        "weights": msgspec.to_builtins(training.weights),
+        "data": msgspec.to_builtins(training.data),
+        "n_train": len(training.split.train),
+        "n_held_out": len(training.split.held_out),
+        "patients_on_both_sides": training.split.patients_on_both_sides,
+        "versions": training.versions,
+    }
 
 
 def validated_on(training: Training, metrics: Metrics) -> str:

@@ -253,5 +253,5 @@ def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer; mind the address, the port and the firewall"
     if isinstance(error, ConnectionRefusedError):
-        return "connection refused; is it running there"
+        return "connection refused; nothing listens there, mind the address and the port"
     return str(error)

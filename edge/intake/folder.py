@@ -62,7 +62,10 @@ class FolderIntake:
     def __init__(self, folders: Sequence[Path], *, settle_s: float, patience_s: float) -> None:
         for folder in folders:
             if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-                raise ConfigError(f"expected a folder to watch that this user may read and write, got {folder}")
+                raise ConfigError(
+                    f"expected a folder to watch that this user may read and write, got {folder}; "
+                    "make it, or mind its owner and mode"
+                )
         self._folders = tuple(folders)
         self._settle_s = settle_s
         self._patience_s = patience_s

@@ -15,8 +15,9 @@ from converter.material import Part
 from converter.refit import INTERPRETER
 from edge.bundle import Parity
 from edge.classify import Classifier
+from edge.decide import decide, softmax
 from edge.errors import GateError
-from trainer.evaluate import auc, decide, softmax
+from trainer.evaluate import THRESHOLD, auc
 from trainer.features import compute_features
 from trainer.heads import logits_of
 from trainer.model_file import TrainedModel
@@ -70,12 +71,12 @@ def compare(probabilities: Probabilities, targets: npt.NDArray[np.int64], positi
         targets: `(n,)`, index of each image's true label.
         positive: Index of the label that is looked for.
     """
-    shipped = decide(probabilities.shipped, positive)
-    trained = decide(probabilities.trained, positive)
+    shipped = decide(probabilities.shipped, positive, THRESHOLD)
+    trained = decide(probabilities.trained, positive, THRESHOLD)
     areas = [auc(p[:, positive], targets == positive) for p in (probabilities.trained, probabilities.shipped)]
     return Parity(
         n=len(targets),
-        agreement=float((shipped == decide(probabilities.refitted, positive)).mean()),
+        agreement=float((shipped == decide(probabilities.refitted, positive, THRESHOLD)).mean()),
         max_probability_shift=float(np.abs(probabilities.shipped - probabilities.refitted).max()),
         float_agreement=float((shipped == trained).mean()),
         accuracy_drop=float((trained == targets).mean() - (shipped == targets).mean()),

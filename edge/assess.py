@@ -1,12 +1,13 @@
 """Radiograph -> Finding: preprocess, guard, classify, decide, explain, in this order."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from edge.bundle import Bundle, Card
-from edge.classify import Classifier, softmax
+from edge.bundle import Bundle
+from edge.classify import Classifier
+from edge.decide import decide, softmax
 from edge.explain import heatmap, unit_peak
 from edge.guard import examine
 from edge.messages import ModelIdentity
@@ -54,20 +55,13 @@ class Assessor:
             return Finding(NOT_ASSESSABLE, {}, None, verdict.scores, verdict.reason, timings_ms)
         with _timed(timings_ms, "classify"):
             output = self._classifier.run(pixels)
-        probabilities = dict(
-            zip(self.card.labels, (round(float(p), _DIGITS) for p in softmax(output.logits)), strict=True)
-        )
-        decision = decide(probabilities, self.card)
+        card, probabilities = self.card, softmax(output.logits)  # (labels,)
+        label = int(decide(probabilities, card.labels.index(card.positive), card.threshold))
         with _timed(timings_ms, "explain"):
-            where = unit_peak(heatmap(output.features, self._head, self.card.labels.index(decision)))
-        return Finding(decision, probabilities, where, verdict.scores, None, timings_ms)
-
-
-def decide(probabilities: Mapping[str, float], card: Card) -> str:
-    """The positive label from the card's threshold on, else the likeliest of the others."""
-    if probabilities[card.positive] >= card.threshold:
-        return card.positive
-    return max((label for label in card.labels if label != card.positive), key=lambda label: probabilities[label])
+            where = unit_peak(heatmap(output.features, self._head, label))
+        shares = (round(float(share), _DIGITS) for share in probabilities)
+        named = dict(zip(card.labels, shares, strict=True))
+        return Finding(card.labels[label], named, where, verdict.scores, None, timings_ms)
 
 
 @contextmanager

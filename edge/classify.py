@@ -146,12 +146,6 @@ class Classifier:
         return inputs[0]["index"], by_rank[_LOGIT_RANK]["index"], by_rank[_FEATURE_RANK]["index"]
 
 
-def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Probabilities of logits, `(labels,) float32`, summing to 1."""
-    weights = np.exp(logits - logits.max())
-    return (weights / weights.sum()).astype(np.float32)
-
-
 def _load_runtime(name: str) -> tuple[str, Any]:
     if name != "auto" and name not in RUNTIMES:
         raise ConfigError(f"runtime must be auto, {' or '.join(RUNTIMES)}, got {name!r}")

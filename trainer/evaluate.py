@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
+from edge.decide import decide
 from edge.errors import ConfigError
 
 NEGATIVE_NAMES: Final = frozenset({"normal", "clear", "no-finding", "no finding", "no_finding", "negative"})
@@ -68,30 +69,6 @@ def positive_label(labels: Sequence[str], wanted: str | None) -> str:
             f"(expected all but one to be called {', '.join(sorted(NEGATIVE_NAMES))}); say it with --positive NAME"
         )
     return candidates[0]
-
-
-def decide(
-    probabilities: npt.NDArray[np.float32], positive: int, threshold: float = THRESHOLD
-) -> npt.NDArray[np.int64]:
-    """The box's rule, for many images: the positive label from the threshold on, else the likeliest of the others.
-
-    Args:
-        probabilities: `(n, labels) float32`.
-        positive: Index of the positive label.
-        threshold: 0-1.
-
-    Returns:
-        `(n,) int64`, index of the decided label.
-    """
-    others = probabilities.copy()
-    others[:, positive] = -1
-    return np.where(probabilities[:, positive] >= threshold, positive, others.argmax(axis=1)).astype(np.int64)
-
-
-def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Probabilities of many images' logits, `(n, labels) float32`."""
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def evaluate(

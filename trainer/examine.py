@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from edge.bundle import TRAINED_ON_DIGITS, read_bundle
 from edge.classify import Classifier
+from edge.decide import softmax
 from edge.errors import ConfigError, DataError
 from trainer.clock import Clock
 from trainer.dataset import Dataset, named, read_dataset
-from trainer.evaluate import evaluate, softmax
+from trainer.evaluate import evaluate
 from trainer.features import compute_features, decode_images
 from trainer.heads import logits_of
 from trainer.model_file import MODEL_NAME, read_model

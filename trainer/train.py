@@ -15,11 +15,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from edge.decide import softmax
 from edge.errors import ConfigError
 from trainer.backbones import NONE, Trunk, load_trunk
 from trainer.clock import Clock
 from trainer.dataset import Dataset, read_dataset
-from trainer.evaluate import evaluate, positive_label, softmax
+from trainer.evaluate import evaluate, positive_label
 from trainer.features import compute_features, decode_images
 from trainer.heads import Schedule, build_head, fit_head, fit_whole, logits_of, root_mean_square
 from trainer.model_file import MODEL_NAME, DataSummary, TrainedModel, Training, write_model

@@ -26,7 +26,8 @@ import json, sys
 import numpy as np
 from pathlib import Path
 from edge.bundle import Bundle, read_bundle, write_bundle
-from edge.classify import Classifier, softmax
+from edge.classify import Classifier
+from edge.decide import softmax
 classifier = Classifier(read_bundle(Path(sys.argv[1])).model, runtime=sys.argv[2])
 images = np.load(sys.argv[3])
 print(json.dumps([softmax(classifier.run(image).logits).tolist() for image in images]))

@@ -1,16 +1,10 @@
-"""The figures are the textbook's, and the rule is the box's."""
-
-from datetime import UTC, datetime
+"""The figures are the textbook's."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from edge import assess
-from edge.bundle import Card
 from edge.errors import ConfigError
-from trainer.evaluate import decide, evaluate, positive_label, softmax, wilson
+from trainer.evaluate import evaluate, positive_label, wilson
 
 LABELS = ("covid", "normal")
 
@@ -53,32 +47,6 @@ def test_wilson_s_interval_of_a_published_example():
     """81 of 263 (Newcombe, 1998, Stat. Med. 17: 0.2553 to 0.3662); a perfect score is no certainty."""
     assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
     assert wilson(200, 200)[0] == pytest.approx(0.981, abs=5e-4)
-
-
-@given(st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3), st.sampled_from([0.2, 0.5, 0.8]))
-def test_the_trainer_decides_like_the_box(weights: list[float], threshold: float):
-    """`edge.assess.decide` and the trainer's rule for many images are the same rule."""
-    labels = ("a", "b", "c")
-    card = Card(
-        name="n",
-        created_at=datetime(2024, 1, 1, tzinfo=UTC),
-        model_sha256="0" * 64,
-        labels=labels,
-        positive="b",
-        threshold=threshold,
-        backbone="x",
-        head="gap",
-        features=(7, 7, 8),
-        recipe={},
-        metrics={},
-        validated_on="",
-        not_validated_on="",
-    )
-    probabilities = softmax(np.array([weights], np.float32))
-
-    decided = labels[decide(probabilities, 1, threshold)[0]]
-
-    assert decided == assess.decide(dict(zip(labels, probabilities[0], strict=True)), card)
 
 
 @pytest.mark.parametrize("healthy", ["normal", "clear", "no-finding", "Negative"])

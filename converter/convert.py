@@ -18,10 +18,10 @@ from converter.quantize import quantize
 from converter.refit import KEPT, OTHER, SAME, Refitted, find, keep, refit, refit_schedule
 from edge.bundle import Bundle, Parity, read_bundle, write_bundle
 from edge.errors import BundleError, DataError
-from trainer.backbones import hash_of
 from trainer.clock import Clock
 from trainer.evaluate import evaluate
 from trainer.heads import Schedule
+from trainer.trunk import hash_of
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ in the cache under the hash of its weights, which the card states. Where the cac
 from the same model, images and seed; `Refitted.provenance` says which it was and whether the hash is the card's.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,11 +18,11 @@ import numpy.typing as npt
 
 from converter.material import Part
 from edge.classify import Classifier
-from trainer.backbones import hash_of
 from trainer.features import cached_features
 from trainer.heads import Schedule, fit_head
 from trainer.recipes import Recipe
 from trainer.store import Rows, Store
+from trainer.trunk import hash_of
 
 INTERPRETER: Final = "litert"
 """The runtime in which the converter reads features and compares decisions."""
@@ -60,7 +61,7 @@ def int8_features(model: bytes, part: Part, cache: Path) -> Rows:
     """What the model file says of some images' features in the real interpreter, `(n, 7, 7, C) float32`."""
     classifier = Classifier(model, runtime=INTERPRETER)
 
-    def compute(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def compute(pixels: npt.NDArray[np.uint8], _: Sequence[str] = ()) -> npt.NDArray[np.float32]:
         return np.stack([classifier.run(image).features for image in pixels])
 
     shape = compute(part.pixels.take(slice(0, 1))).shape[1:]

@@ -1,7 +1,8 @@
-"""Images -> pixels -> features of the frozen backbone, each computed once per image and kept in the cache.
+"""Images -> pixels -> features of a frozen network, each computed once per image and view and kept in the cache.
 
 Invariant: a cached row depends on nothing but the image's bytes and what the cache folder is named after: decoding and
-preprocessing, and for features also the backbone's weights. Decoding is `edge.decode`, resizing `edge.preprocess`.
+preprocessing, and for features also the view and the network's weights. Decoding is `edge.decode`, resizing
+`edge.preprocess`.
 """
 
 import logging
@@ -17,18 +18,19 @@ import numpy.typing as npt
 from edge.decode import DECODING, decode
 from edge.errors import DataError, UnreadableImageError
 from edge.preprocess import PREPROCESSING, SIDE_PX, preprocess
-from trainer.backbones import fingerprint
 from trainer.dataset import Dataset, Item, named
 from trainer.progress import progress
 from trainer.store import Rows, Store
+from trainer.trunk import fingerprint
+from trainer.views import View
 
 BATCH: Final = 32
 """Images that are in memory, and lost by an interruption, at one time."""
 
 log = logging.getLogger(__name__)
 
-Compute = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
-"""`(n, 224, 224, 3) uint8, RGB` -> `(n, 7, 7, C) float32`."""
+Compute = Callable[[npt.NDArray[np.uint8], Sequence[str]], npt.NDArray[np.float32]]
+"""`(n, 224, 224, 3) uint8, RGB` and the images' keys -> `(n, H, W, C) float32`."""
 
 
 def default_cache() -> Path:
@@ -61,34 +63,39 @@ def decode_images(dataset: Dataset, cache: Path, *, skip_bad: bool) -> tuple[Dat
     return dataset, store.rows(dataset.keys)
 
 
-def compute_features(pixels: Rows, keys: Sequence[str], trunk: Any, cache: Path) -> Rows:
-    """A backbone's features of `keys`, `(n, 7, 7, C) float32`, computed where the cache does not hold them yet.
+def compute_features(pixels: Rows, keys: Sequence[str], trunk: Any, cache: Path, view: View | None = None) -> Rows:
+    """A network's features of `keys`, `(n, H, W, C) float32`, computed where the cache does not hold them yet.
 
     Args:
         pixels: `(n, 224, 224, 3) uint8, RGB, 0-255`.
         keys: The images' SHA-256, in the order of `pixels`.
-        trunk: `(n, 224, 224, 3) float32` -> `(n, 7, 7, C) float32`.
+        trunk: `(n, 224, 224, 3) float32` -> `(n, H, W, C) float32`.
         cache: The cache's root.
+        view: What the network sees of the images; None for the images themselves.
     """
-    folder = cache / f"features-{_digest(DECODING, PREPROCESSING, fingerprint(trunk))}"
-    return cached_features(pixels, keys, _forward(trunk), Store(folder, trunk.output_shape[1:], np.float32))
+    depends_on = [DECODING, PREPROCESSING, fingerprint(trunk), *([view.name] if view else [])]
+    store = Store(cache / f"features-{_digest(*depends_on)}", trunk.output_shape[1:], np.float32)
+    return cached_features(pixels, keys, _forward(trunk, view), store, what=view.name if view else "features")
 
 
-def cached_features(pixels: Rows, keys: Sequence[str], compute: Compute, store: Store) -> Rows:
+def cached_features(
+    pixels: Rows, keys: Sequence[str], compute: Compute, store: Store, *, what: str = "features"
+) -> Rows:
     """Features of `keys`, batch by batch from their pixels where the store does not hold them yet."""
     missing = frozenset(store.missing(keys))
     todo = np.array([position for position, key in enumerate(keys) if key in missing], np.int64)
     chunks = [todo[start : start + BATCH] for start in range(0, len(todo), BATCH)]
-    for chunk in progress(chunks, total=len(chunks), what="features", unit="batch"):
-        store.append([keys[position] for position in chunk], compute(pixels.take(chunk)))
+    for chunk in progress(chunks, total=len(chunks), what=what, unit="batch"):
+        batch = [keys[position] for position in chunk]
+        store.append(batch, compute(pixels.take(chunk), batch))
     return store.rows(keys)
 
 
-def _forward(model: Any) -> Compute:
-    def compute(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _forward(model: Any, view: View | None) -> Compute:
+    def compute(pixels: npt.NDArray[np.uint8], keys: Sequence[str]) -> npt.NDArray[np.float32]:
         # A short batch is filled up: a second shape would be compiled anew and may round differently.
         full = np.zeros((BATCH, *pixels.shape[1:]), np.float32)
-        full[: len(pixels)] = pixels
+        full[: len(pixels)] = view(pixels, keys) if view else pixels
         features: npt.NDArray[np.float32] = model.predict_on_batch(full)[: len(pixels)]
         return features
 

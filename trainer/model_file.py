@@ -15,10 +15,10 @@ import keras
 import msgspec
 
 from edge.errors import ConfigError, DataError
-from trainer.backbones import Origin
 from trainer.evaluate import Metrics
 from trainer.recipes import Recipe
 from trainer.split import Split
+from trainer.trunk import Origin
 
 MODEL_NAME: Final = "model.keras"
 ENTRY: Final = "training.json"

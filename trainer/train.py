@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from edge.decide import softmax
 from edge.errors import ConfigError
-from trainer.backbones import NONE, Trunk, load_trunk
 from trainer.clock import Clock
 from trainer.dataset import Dataset, read_dataset
 from trainer.evaluate import evaluate, positive_label
@@ -27,6 +26,7 @@ from trainer.model_file import MODEL_NAME, DataSummary, TrainedModel, Training, 
 from trainer.recipes import Recipe
 from trainer.split import Split, random_split
 from trainer.store import Rows
+from trainer.trunk import NONE, Trunk, load_trunk
 
 METRICS_NAME: Final = "metrics.json"
 _PACKAGES: Final = ("edge-xray", "tensorflow", "keras", "numpy", "Pillow")

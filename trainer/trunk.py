@@ -1,14 +1,13 @@
-"""The networks behind a recipe: which Keras application, how it wants its pixels, and where its weights come from.
+"""A backbone's facts and weights -> Trunk: the network in front of every head.
 
-Every backbone takes raw RGB, 0-255, and returns its last feature map; its pixel arithmetic is part of the graph.
+Invariant: a trunk takes raw RGB, 0-255, and returns its last feature map; its pixel arithmetic is part of the graph.
 """
 
 import contextlib
 import logging
 import sys
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -19,38 +18,13 @@ import numpy as np
 
 from edge.errors import ConfigError, DataError
 from edge.preprocess import SIDE_PX
+from trainer.backbone import Backbone
+from trainer.backbones import BACKBONES
 
 IMAGENET: Final = "imagenet"
 NONE: Final = "none"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Backbone:
-    """The facts of one network.
-
-    Attributes:
-        application: Its name in `keras.applications`.
-        scale: Pixels are multiplied by this first.
-        offset: Then this is added, in the order red, green, blue.
-        bgr_kernel: Name of the first convolution where the published network reads blue, green, red; else None. Its
-            kernel is turned over after loading, which is exact and costs nothing, unlike reversing each picture.
-        options: Further arguments of the application.
-    """
-
-    application: str
-    scale: float
-    offset: tuple[float, float, float]
-    bgr_kernel: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-BACKBONES: Final = {
-    "mobilenet": Backbone("MobileNet", scale=1 / 127.5, offset=(-1.0, -1.0, -1.0)),
-    "vgg19": Backbone("VGG19", scale=1.0, offset=(-123.68, -116.779, -103.939), bgr_kernel="block1_conv1"),
-}
-"""Pixel arithmetic as in `keras.applications.<net>.preprocess_input`; VGG's means are those of ImageNet."""
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,9 +62,9 @@ def load_trunk(name: str, *, weights: str, alpha: float = 1.0, seed: int = 0) ->
     """Build a backbone with its pixel arithmetic and load its weights.
 
     Args:
-        name: Of `BACKBONES`.
+        name: Of `trainer.backbones.BACKBONES`.
         weights: `imagenet`, `none` (random), or the path of a weights file without the top layers.
-        alpha: Width of a MobileNet.
+        alpha: Width, where the network comes in several.
         seed: Of random weights.
 
     Raises:
@@ -103,7 +77,7 @@ def load_trunk(name: str, *, weights: str, alpha: float = 1.0, seed: int = 0) ->
         kernel = application.get_layer(backbone.bgr_kernel).kernel  # (3, 3, BGR, filters)
         kernel.assign(np.asarray(kernel)[:, :, ::-1, :])
     pixels = keras.Input((SIDE_PX, SIDE_PX, 3), name="pixels")
-    normalise = keras.layers.Rescaling(backbone.scale, offset=list(backbone.offset), name="normalise")
+    normalise = keras.layers.Rescaling(list(backbone.scale), offset=list(backbone.offset), name="normalise")
     model = keras.Model(pixels, application(normalise(pixels)), name="trunk")
     origin = weights if weights in {IMAGENET, NONE} else Path(weights).name
     return Trunk(model, Origin(weights=origin, sha256=hash_of(application)))
@@ -126,10 +100,10 @@ def fingerprint(trunk: Any) -> str:
 
 def _application(backbone: Backbone, weights: str, alpha: float, seed: int) -> Any:
     options = dict(backbone.options)
-    if backbone.application == "MobileNet":
+    if backbone.has_alpha:
         options["alpha"] = alpha
     elif alpha != 1:
-        raise ConfigError(f"alpha is the width of a MobileNet, {backbone.application} has none; remove it")
+        raise ConfigError(f"{backbone.application} comes in one width, the recipe asks for alpha {alpha}; remove it")
     if weights not in {IMAGENET, NONE} and not Path(weights).is_file():
         raise ConfigError(f"expected --weights imagenet, none or a file, found no file {weights}; check the path")
     keras.utils.set_random_seed(seed)  # the applications take no initializer of ours

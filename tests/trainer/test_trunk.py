@@ -1,4 +1,4 @@
-"""A backbone takes raw RGB and answers as Keras' own preprocessing would have it."""
+"""A trunk takes raw RGB and answers as Keras' own preprocessing would have it."""
 
 from pathlib import Path
 
@@ -7,20 +7,32 @@ import numpy as np
 import pytest
 
 from edge.errors import ConfigError, DataError
-from trainer.backbones import fingerprint, load_trunk
+from trainer.backbones import BACKBONES
+from trainer.trunk import fingerprint, load_trunk
 
+MODULES = {"mobilenet": "mobilenet", "vgg19": "vgg19", "efficientnetv2b0": "efficientnet_v2"}
 PIXELS = np.random.default_rng(3).integers(0, 256, (1, 224, 224, 3)).astype(np.float32)
 
 
-@pytest.mark.parametrize(("name", "alpha"), [("mobilenet", 0.25), ("vgg19", 1.0)])
-def test_the_graph_does_what_preprocess_input_does(name: str, alpha: float, tmp_path: Path):
-    """Raw RGB into the trunk gives the features that preprocessed pixels give the bare network."""
-    module = getattr(keras.applications, name)
-    application = module.MobileNet if name == "mobilenet" else module.VGG19
-    options = {"alpha": alpha} if name == "mobilenet" else {}
-    bare = application(weights=None, include_top=False, input_shape=(224, 224, 3), **options)
+def width(name: str, alpha: float) -> dict[str, float]:
+    """The argument that sets a network's width, where it has several."""
+    return {"alpha": alpha} if BACKBONES[name].has_alpha else {}
+
+
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+def test_the_graph_does_what_keras_own_preprocessing_does(name: str, tmp_path: Path):
+    """Raw RGB into the trunk gives the features that Keras' own network gives of its own preprocessed pixels."""
+    facts = BACKBONES[name]
+    alpha = 0.25 if facts.has_alpha else 1.0
+    application = getattr(keras.applications, facts.application)
+    bare = application(
+        weights=None, include_top=False, input_shape=(224, 224, 3), **width(name, alpha), **facts.options
+    )
     bare.save_weights(tmp_path / "bare.weights.h5")
-    expected = bare.predict_on_batch(module.preprocess_input(PIXELS.copy()))
+    own = application(weights=None, include_top=False, input_shape=(224, 224, 3), **width(name, alpha))
+    own.set_weights([*own.get_weights()[: len(own.get_weights()) - len(bare.get_weights())], *bare.get_weights()])
+    preprocess_input = getattr(keras.applications, MODULES[name]).preprocess_input
+    expected = own.predict_on_batch(preprocess_input(PIXELS.copy()))
 
     trunk = load_trunk(name, weights=str(tmp_path / "bare.weights.h5"), alpha=alpha)
 
@@ -69,5 +81,5 @@ def test_imagenet_weights_that_keras_cannot_give_are_told():
 
 def test_a_width_belongs_to_mobilenet_only():
     """VGG19 has none, and says so instead of ignoring it."""
-    with pytest.raises(ConfigError, match="VGG19 has none"):
+    with pytest.raises(ConfigError, match="VGG19 comes in one width"):
         load_trunk("vgg19", weights="none", alpha=0.5)

@@ -88,6 +88,7 @@ def report_of(capture: Capture, finding: Finding, assessor: Assessor, address: A
         probabilities=finding.probabilities,
         positive=assessor.card.positive,
         threshold=assessor.card.threshold,
+        band=assessor.card.band,
         heatmap=None if finding.heatmap is None else as_rows(finding.heatmap),
         guard=finding.guard,
         reason=finding.reason,

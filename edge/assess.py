@@ -1,4 +1,7 @@
-"""Radiograph -> Finding: preprocess, guard, classify, decide, explain, in this order."""
+"""Radiograph -> Finding: preprocess, guard, classify, calibrate and decide, explain, in this order.
+
+An inconclusive picture's heatmap is that of the label it leans to.
+"""
 
 import time
 from collections.abc import Iterator
@@ -7,7 +10,7 @@ from typing import Final
 
 from edge.bundle import Bundle
 from edge.classify import Classifier
-from edge.decide import decide, softmax
+from edge.decide import INCONCLUSIVE, decide, is_inconclusive, softmax
 from edge.explain import heatmap, unit_peak
 from edge.guard import examine
 from edge.messages import ModelIdentity
@@ -55,13 +58,15 @@ class Assessor:
             return Finding(NOT_ASSESSABLE, {}, None, verdict.scores, verdict.reason, timings_ms)
         with _timed(timings_ms, "classify"):
             output = self._classifier.run(pixels)
-        card, probabilities = self.card, softmax(output.logits)  # (labels,)
-        label = int(decide(probabilities, card.labels.index(card.positive), card.threshold))
+        card, probabilities = self.card, softmax(output.logits, self.card.temperature)  # (labels,)
+        positive = card.labels.index(card.positive)
+        label = int(decide(probabilities, positive, card.threshold))
+        decision = INCONCLUSIVE if is_inconclusive(probabilities, positive, card.band) else card.labels[label]
         with _timed(timings_ms, "explain"):
             where = unit_peak(heatmap(output.features, self._head, label))
         shares = (round(float(share), _DIGITS) for share in probabilities)
         named = dict(zip(card.labels, shares, strict=True))
-        return Finding(card.labels[label], named, where, verdict.scores, None, timings_ms)
+        return Finding(decision, named, where, verdict.scores, None, timings_ms)
 
 
 @contextmanager

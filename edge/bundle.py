@@ -13,11 +13,13 @@ import zlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from edge.decide import Band
 from edge.errors import BundleError, ConfigError
 from edge.preprocess import PREPROCESSING, SIDE_PX
 
@@ -72,6 +74,9 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
         labels: In the order of the model's logits.
         positive: The label whose presence is looked for; sensitivity speaks of it.
         threshold: The positive label is decided from this probability on, 0-1.
+        temperature: The model's logits are divided by this before they become probabilities.
+        band: From the first probability of the positive label on, and below the second, a picture is `inconclusive`;
+            the two are equal where none is.
         backbone: Keras' name of the network.
         head: `paper` or `gap`.
         features: Height, width and channels of the last feature map.
@@ -100,6 +105,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     validated_on: str
     not_validated_on: str
     threshold: float = 0.5
+    temperature: float = 1.0
+    band: Band = (0.5, 0.5)
     parity: Parity | None = None
     licence: str = "not stated"
     preprocessing: str = PREPROCESSING
@@ -115,6 +122,10 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"positive must be one of {self.labels!r}, got {self.positive!r}")
         if not 0 < self.threshold < 1:
             raise ValueError(f"threshold must lie between 0 and 1, got {self.threshold!r}")
+        if not (self.temperature > 0 and isfinite(self.temperature)):
+            raise ValueError(f"temperature must be above 0 and finite, got {self.temperature!r}")
+        if not 0 <= self.band[0] <= self.threshold <= self.band[1] <= 1:
+            raise ValueError(f"band must lie between 0 and 1 around the threshold, got {self.band!r}")
         if self.schema != CARD_SCHEMA:
             raise ValueError(f"schema must be {CARD_SCHEMA!r}, got {self.schema!r}; this version cannot read it")
 

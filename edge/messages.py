@@ -58,6 +58,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         probabilities: Label to probability; empty where the picture was not assessed.
         positive: The label whose presence is looked for.
         threshold: The probability from which the positive label is decided.
+        band: From the first probability of the positive label on, and below the second, the decision is `inconclusive`;
+            equal where none is; null in reports of a box that knew no band.
         heatmap: Rows of numbers 0-1, peak 1, where the network looked; null where the picture was not assessed.
         guard: Picture statistics on which assessability was judged.
         reason: Why the picture was not assessed, else null.
@@ -84,6 +86,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     model: ModelIdentity
     timings_ms: Mapping[str, float]
+    band: tuple[float, float] | None = None
     seq: int = 0
     replayed: bool = False
     notice: str = NOTICE

@@ -27,9 +27,16 @@ def finding_line(report: Report, arrived_at: datetime) -> str:
     if report.reason is not None:
         what = f"{report.decision.upper()}: {report.reason}"
     else:
-        what = f"{report.decision.upper()} {report.probabilities.get(report.decision, 0):.1%}"
+        what = f"{report.decision.upper()} {_share(report)}"
     again = " (sent again)" if report.replayed else ""
     return f"{when}  {report.site}/{report.device} #{report.seq}  {what}  [{report.model.id}]{again}"
+
+
+def _share(report: Report) -> str:
+    """How sure the model is of what it decided, or how much speaks for the positive label where it decided nothing."""
+    if report.decision in report.probabilities:
+        return f"{report.probabilities[report.decision]:.1%}"
+    return f"({report.positive} {report.probabilities.get(report.positive, 0):.1%})"
 
 
 def heatmap_lines(rows: Sequence[Sequence[float]], *, indent: str = "    ") -> list[str]:

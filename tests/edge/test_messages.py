@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from edge.errors import ConfigError, MessageError
 from edge.messages import Address, ModelIdentity, Receipt, Report, Status, decode, encode, report_id
+from edge.terminal import finding_line
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -28,6 +29,7 @@ def a_report(**changes: object) -> Report:
         probabilities={"covid": 0.971, "normal": 0.029},
         positive="covid",
         threshold=0.5,
+        band=(0.4, 0.6),
         heatmap=tuple(tuple(round((row + column) / 12, 3) for column in range(7)) for row in range(7)),
         guard={"side_px": 512.0, "contrast": 60.2},
         reason=None,
@@ -142,3 +144,13 @@ def test_the_id_depends_on_image_and_model():
     assert report_id("a" * 64, "b" * 64) == report_id("a" * 64, "b" * 64)
     assert report_id("a" * 64, "b" * 64) != report_id("a" * 64, "c" * 64)
     assert len(report_id("a" * 64, "b" * 64)) == 32
+
+
+def test_an_inconclusive_finding_says_how_much_speaks_for_what_is_looked_for():
+    """In the terminal it stands without a certainty of its own."""
+    line = finding_line(
+        a_report(decision="inconclusive", probabilities={"covid": 0.54, "normal": 0.46}),
+        datetime(2026, 1, 2, tzinfo=UTC),
+    )
+
+    assert "INCONCLUSIVE (covid 54.0%)" in line

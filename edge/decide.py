@@ -9,7 +9,7 @@ INCONCLUSIVE: Final = "inconclusive"
 """What the box says of a picture between its classes, instead of either."""
 
 Band = tuple[float, float]
-"""Inconclusive from the first probability of the positive label on and below the second; equal where there is no band."""
+"""From the first probability of the positive label on and below the second it is inconclusive; equal for no band."""
 
 
 def softmax(logits: npt.NDArray[np.float32], temperature: float = 1.0) -> npt.NDArray[np.float32]:

@@ -28,9 +28,9 @@ def assessed(bundle: Bundle, **changes: Any) -> Finding:
 
 def test_a_picture_in_the_band_is_inconclusive_and_keeps_its_evidence(bundle: Bundle):
     """Neither class is said; the probabilities and the heatmap of the label it leans to stay."""
-    plain = assessed(bundle, band=(0.5, 0.5))
+    plain = assessed(bundle, temperature=9.0, band=(0.5, 0.5))
 
-    unsure = assessed(bundle, band=(0.0, 1.0))
+    unsure = assessed(bundle, temperature=9.0, band=(0.0, 1.0))
 
     assert plain.decision == "opacity"
     assert unsure.decision == "inconclusive"

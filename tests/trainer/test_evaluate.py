@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge.errors import ConfigError
-from trainer.evaluate import evaluate, positive_label, wilson
+from trainer.evaluate import evaluate, positive_label
 
 LABELS = ("covid", "normal")
 
@@ -23,7 +23,7 @@ def test_the_figures_of_a_case_counted_by_hand():
     assert metrics.sensitivity == pytest.approx(2 / 3)
     assert metrics.specificity == pytest.approx(1 / 2)
     assert metrics.auc == pytest.approx(5 / 6)
-    assert all(low <= high for low, high in metrics.ci95.values())
+    assert all(interval[0] <= interval[1] for interval in metrics.ci95.values() if interval)
 
 
 def test_sensitivity_speaks_of_the_positive_label_wherever_it_stands():
@@ -43,10 +43,68 @@ def test_what_cannot_be_said_is_not_said():
     assert (metrics.ci95["auc"], metrics.ci95["specificity"]) == (None, None)
 
 
-def test_wilson_s_interval_of_a_published_example():
-    """81 of 263 (Newcombe, 1998, Stat. Med. 17: 0.2553 to 0.3662); a perfect score is no certainty."""
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson(200, 200)[0] == pytest.approx(0.981, abs=5e-4)
+def test_the_band_is_left_aside_and_told_of():
+    """The one wrong call lies in the band; outside it everything is right, and the other figures do not change."""
+    metrics = evaluate(
+        two_columns([0.9, 0.8, 0.6, 0.2, 0.1]), np.array([0, 0, 1, 1, 1]), LABELS, "covid", band=(0.4, 0.7)
+    )
+
+    assert (metrics.accuracy, metrics.accuracy_outside_band, metrics.inconclusive) == (0.8, 1.0, 0.2)
+    assert metrics.ci95["accuracy_outside_band"][0] < 1
+    assert metrics.band == (0.4, 0.7)
+
+
+def test_nothing_is_said_of_a_band_that_was_not_given():
+    """Neither a share nor an interval."""
+    metrics = evaluate(two_columns([0.9, 0.2]), np.array([0, 1]), LABELS, "covid")
+
+    assert (metrics.inconclusive, metrics.accuracy_outside_band, metrics.band) == (None, None, None)
+    assert metrics.ci95["accuracy_outside_band"] is None
+
+
+def test_calibration_is_measured_before_and_after():
+    """Four images said to be 0.9, three of which are: 0.15 off; said to be 0.75 they are right."""
+    sure, modest = two_columns([0.9] * 4), two_columns([0.75] * 4)
+
+    metrics = evaluate(modest, np.array([0, 0, 0, 1]), LABELS, "covid", uncalibrated=sure)
+
+    assert metrics.ece == pytest.approx(0)
+    assert metrics.ece_uncalibrated == pytest.approx(0.15)
+    assert metrics.brier == pytest.approx((3 * 0.25**2 + 0.75**2) / 4)
+
+
+def test_each_source_has_its_row():
+    """Names in order, the nameless last; a source with one class alone has one of the two rates."""
+    metrics = evaluate(
+        two_columns([0.9, 0.4, 0.6, 0.1, 0.1]),
+        np.array([0, 0, 1, 1, 1]),
+        LABELS,
+        "covid",
+        sources=["spain", "spain", "nih", "nih", None],
+    )
+
+    rows = {row.source: (row.counts, row.accuracy, row.sensitivity, row.specificity) for row in metrics.by_source}
+    assert list(rows) == ["nih", "spain", None]
+    assert rows["nih"] == ({"covid": 0, "normal": 2}, 0.5, None, 0.5)
+    assert rows["spain"] == ({"covid": 2, "normal": 0}, 0.5, 0.5, None)
+
+
+def test_no_source_no_table():
+    """Neither for names that were not given nor for those that are unknown."""
+    plain = evaluate(two_columns([0.9, 0.2]), np.array([0, 1]), LABELS, "covid", sources=[None, None])
+
+    assert plain.by_source == ()
+
+
+def test_the_document_says_how_the_intervals_came_about():
+    """Patients and images without one are counted; the measures that Wilson stands in for are named."""
+    metrics = evaluate(
+        two_columns([0.9, 0.8, 0.3, 0.1]), np.array([0, 0, 1, 1]), LABELS, "covid", patients=["a", "a", "b", None]
+    )
+
+    assert "2 patients and 1 images whose patient is not known" in metrics.ci95_method
+    assert set(metrics.ci95_stand_ins) == {"accuracy", "sensitivity", "specificity", "auc"}
+    assert metrics.patients == 2
 
 
 @pytest.mark.parametrize("healthy", ["normal", "clear", "no-finding", "Negative"])

@@ -1,14 +1,14 @@
 """DATA, a folder of labelled pictures -> Dataset: what there is, by content. No pixel is decoded here.
 
 Layout: `DATA/<class>/*.{png,jpg,jpeg,webp,tif,tiff,dcm}`, optionally with `DATA/manifest.csv` (columns `file,label`,
-and if known `patient,source`). Invariant: every item's key is the SHA-256 of its bytes, and no key occurs twice, so the
-same image can never be trained on and held out.
+and if known `patient,source,view`; further ones are clinical). Invariant: every item's key is the SHA-256 of its
+bytes, and no key occurs twice, so the same image can never be trained on and held out.
 """
 
 import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,8 @@ from edge.decode import SUFFIXES
 from edge.errors import DataError
 
 MANIFEST_NAME: Final = "manifest.csv"
+_COLUMNS: Final = frozenset({"file", "label", "patient", "source", "view"})
+_BEYOND: Final = "beyond the last column"
 _NAMED_AT_MOST: Final = 10
 
 
@@ -33,6 +35,7 @@ class Item:
         sha256: Of the file's bytes, 64 hex digits.
         patient: Opaque patient id, None where unknown.
         source: Where the picture came from, None where unknown.
+        clinical: What the manifest's further columns say of it, column to value; what is unknown is left out.
     """
 
     file: str
@@ -40,6 +43,7 @@ class Item:
     sha256: str
     patient: str | None = None
     source: str | None = None
+    clinical: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +154,16 @@ def _manifest_rows(path: Path) -> dict[str, dict[str, str]] | None:
         return None
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, restkey=_BEYOND, restval="")
             columns = reader.fieldnames or []
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot read {path}: {error}; save it as CSV in UTF-8") from error
     if not {"file", "label"} <= set(columns):
         raise DataError(f"expected columns file,label[,patient,source] in {path}, got {','.join(columns)}; add them")
+    long = [row["file"] for row in rows if _BEYOND in row]
+    if long:
+        raise DataError(f"{path} has more fields than columns for {named(long)}; put quotes round a field with commas")
     twice = [file for file, count in Counter(row["file"] for row in rows).items() if count > 1]
     if twice:
         raise DataError(f"{path} names {named(twice)} more than once; keep one row per file")
@@ -188,7 +195,14 @@ def _item(root: Path, file: str, label: str, row: Mapping[str, str]) -> Item:
             digest = file_digest(content, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"cannot read {root / file}: {error.strerror}; mind its owner and mode") from error
-    return Item(file, label, digest, patient=row.get("patient") or None, source=row.get("source") or None)
+    return Item(
+        file,
+        label,
+        digest,
+        patient=row.get("patient") or None,
+        source=row.get("source") or None,
+        clinical={name: value for name, value in row.items() if name not in _COLUMNS and value},
+    )
 
 
 def _unique(items: Iterable[Item]) -> tuple[Item, ...]:

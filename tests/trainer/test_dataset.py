@@ -67,6 +67,16 @@ def test_a_manifest_adds_patients_and_sources(dataset_root: Path):
     assert dataset.sources() == {"covid": {"here": 9}, "normal": {"here": 10}}
 
 
+def test_further_columns_are_clinical(dataset_root: Path):
+    """Whatever is no column of ours is kept under its own name; what is unknown is left out."""
+    rows = [f"{row},PA,{'F' if n else ''},64" for n, row in enumerate(rows_of(dataset_root))]
+    write_manifest(dataset_root, *rows, header="file,label,patient,source,view,sex,age")
+
+    dataset = read_dataset(dataset_root)
+
+    assert [dict(item.clinical) for item in dataset.items[:2]] == [{"age": "64"}, {"sex": "F", "age": "64"}]
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
@@ -75,6 +85,8 @@ def test_a_manifest_adds_patients_and_sources(dataset_root: Path):
         (lambda rows: ["covid/000.png,flu,,", *rows[1:]], "no class folder is named after: covid/000.png ('flu')"),
         (lambda rows: ["covid/000.png,normal,,", *rows[1:]], "disagree on covid/000.png ('normal')"),
         (lambda rows: [*rows, rows[0]], "names covid/000.png more than once"),
+        (lambda rows: [rows[0] + ",more", *rows[1:]], "more fields than columns for covid/000.png; put quotes"),
+        (lambda rows: ["covid/000.png", *rows[1:]], "no class folder is named after: covid/000.png ('')"),
     ],
 )
 def test_a_manifest_that_does_not_match_is_refused(dataset_root: Path, spoil, sentence: str):

@@ -1,11 +1,12 @@
 """A growing array on disk, one row per image, found again by the image's key. Used for pixels and for features.
 
 Rows are written batch by batch: first the rows, then their keys, each flushed to the disk. An interruption therefore
-loses at most the batch under way; the next batch overwrites a row without a key. Reading goes through a memory map, so
-memory grows with the batch and not with the dataset.
+loses at most the batch under way; the next batch overwrites a row without a key. Reading goes through a memory map and
+gives its pages back after every read, so memory grows with the batch and not with the dataset.
 """
 
 import fcntl
+import mmap
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -40,7 +41,11 @@ class Rows:
 
     def take(self, positions: npt.NDArray[np.int64] | slice) -> npt.NDArray[Any]:
         """Read some rows into memory, `(len(positions), ...)`."""
-        return np.asarray(self.stored[self.index[positions]])
+        rows: npt.NDArray[Any] = np.asarray(self.stored[self.index[positions]])  # a copy, since the index is an array
+        mapped: Any = self.stored.base
+        if isinstance(mapped, mmap.mmap):
+            mapped.madvise(mmap.MADV_DONTNEED)  # else every page ever read counts as this process's memory
+        return rows
 
     def select(self, chosen: npt.NDArray[np.bool_]) -> "Rows":
         """Those of these rows where `chosen`, `(n,) bool`, is true."""
@@ -79,6 +84,7 @@ class Store:
             self._rows_path, self._keys_path = folder / "rows.bin", folder / "keys.txt"
             self._rows_path.touch()
             self._keys_path.touch()
+        self._known: dict[str, int] = {}
 
     def missing(self, keys: Sequence[str]) -> list[str]:
         """Those of `keys` that have no row yet, in order."""
@@ -95,10 +101,9 @@ class Store:
             raise ValueError(f"expected {(len(keys), *self._row_shape)} {self._dtype}, got {rows.shape} {rows.dtype}")
         with _clear(self._folder), self._locked():
             known = self._positions()
-            new = [position for position, key in enumerate(keys) if key not in known]
-            _append(self._rows_path, rows[new].tobytes(), at=len(known) * self._row_bytes)
-            lines = "".join(f"{keys[position]}\n" for position in new).encode()
-            _append(self._keys_path, lines, at=len(known) * _KEY_LINE_BYTES)
+            new = {key: position for position, key in enumerate(keys) if key not in known}
+            _append(self._rows_path, rows[list(new.values())].tobytes(), at=len(known) * self._row_bytes)
+            _append(self._keys_path, "".join(f"{key}\n" for key in new).encode(), at=len(known) * _KEY_LINE_BYTES)
 
     def rows(self, keys: Sequence[str]) -> Rows:
         """The rows of these keys, in this order; every key must have one."""
@@ -110,9 +115,14 @@ class Store:
         return Rows(stored, index)
 
     def _positions(self) -> dict[str, int]:
-        content = self._keys_path.read_bytes()
+        """Key to row. Written lines never change, so only those that came since the last look are read."""
+        with self._keys_path.open("rb") as file:
+            file.seek(len(self._known) * _KEY_LINE_BYTES)
+            content = file.read()
         whole = len(content) // _KEY_LINE_BYTES * _KEY_LINE_BYTES  # a half-written line is a key not written
-        return {key: position for position, key in enumerate(content[:whole].decode().split())}
+        for key in content[:whole].decode().split():
+            self._known[key] = len(self._known)
+        return self._known
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

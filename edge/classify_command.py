@@ -3,21 +3,16 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from edge.assess import Assessor
 from edge.decode import MAX_SIZE_BYTES, decode
 from edge.errors import QuarantineError, UnreadableImageError
-from edge.explain import as_rows
+from edge.explain import as_rows, overlay
 from edge.messages import NOTICE, ModelIdentity, report_id
-from edge.study import Radiograph, sha256_of
-
-_OVERLAY_RED: Final = np.array([255.0, 60.0, 0.0], np.float32)
+from edge.study import sha256_of
 
 
 class FileFinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +47,7 @@ def classify_file(path: Path, assessor: Assessor, *, heatmap_dir: Path | None) -
     except QuarantineError as error:
         return FileError(file=str(path), error=str(error))
     if heatmap_dir is not None and finding.heatmap is not None:
-        overlay(radiograph, finding.heatmap).save(heatmap_dir / f"{path.name}.heatmap.png")
+        Image.fromarray(overlay(radiograph.pixels, finding.heatmap)).save(heatmap_dir / f"{path.name}.heatmap.png")
     return FileFinding(
         file=str(path),
         id=report_id(sha256_of(content), assessor.identity.sha256),
@@ -73,15 +68,6 @@ def text_line(result: FileFinding | FileError) -> str:
         return f"{result.file}: {result.decision.upper()}: {result.reason}"
     shares = ", ".join(f"{label} {value:.1%}" for label, value in result.probabilities.items())
     return f"{result.file}: {result.decision.upper()} ({shares})"
-
-
-def overlay(radiograph: Radiograph, heatmap: npt.NDArray[np.float32]) -> Image.Image:
-    """The radiograph in gray with a heatmap of 0-1 over it in red, at the radiograph's size."""
-    picture = Image.fromarray(radiograph.pixels)
-    heat = Image.fromarray(heatmap).resize(picture.size, Image.Resampling.BICUBIC)
-    weight = 0.5 * np.clip(np.asarray(heat, np.float32), 0, 1)[:, :, np.newaxis]
-    gray = np.asarray(picture, np.float32)[:, :, np.newaxis]
-    return Image.fromarray(np.rint((1 - weight) * gray + weight * _OVERLAY_RED).astype(np.uint8))
 
 
 def _read(path: Path) -> bytes:

@@ -10,11 +10,13 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from edge.classify import Dense, Head
 
 _BLOCK_ROWS: Final = 16
 """Rows of a weight matrix that are float32 at one time: 3 MB of the paper's first layer, whole it would be 103 MB."""
+_OVERLAY_RED: Final = np.array([255.0, 60.0, 0.0], np.float32)
 
 
 def heatmap(features: npt.NDArray[np.float32], head: Head, label: int) -> npt.NDArray[np.float32]:
@@ -55,6 +57,19 @@ def unit_peak(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Scale a heatmap so that its peak is 1; an all-zero map stays as it is."""
     peak = values.max()
     return values / peak if peak > 0 else values
+
+
+def overlay(pixels: npt.NDArray[np.uint8], values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """A picture in gray with a heatmap of 0-1 over it in red, `(H, W, 3) uint8, RGB`.
+
+    Args:
+        pixels: `(H, W) uint8`.
+        values: `(h, w) float32`, of any size.
+    """
+    height, width = pixels.shape
+    heat = Image.fromarray(values).resize((width, height), Image.Resampling.BICUBIC)
+    weight = 0.5 * np.clip(np.asarray(heat, np.float32), 0, 1)[:, :, np.newaxis]
+    return np.rint((1 - weight) * pixels[:, :, np.newaxis] + weight * _OVERLAY_RED).astype(np.uint8)
 
 
 def as_rows(values: npt.NDArray[np.float32]) -> tuple[tuple[float, ...], ...]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 Values = Sequence[float] | npt.NDArray[np.floating[Any]]
 FIFTHS: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 _LARGEST_DISC_PX: Final = 9.0
-_SMALLEST_DISC_PX: Final = 2.5
+_SMALLEST_DISC_PX: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,7 +73,7 @@ class Bootstrap:
         hit, miss = (self._per_unit(side & among) for side in (hits, ~hits))  # (units,) each
         present = hit + miss > 0
         if min(int((hit > 0).sum()), int((miss > 0).sum())) < FEWEST_DISSENTERS:
-            return _stand_in(hit.sum() / (hit + miss).sum(), int(present.sum()))
+            return _stand_in(float(hit.sum() / (hit + miss).sum()), int(present.sum()))
         drawn = [weights @ np.stack([hit, hit + miss], axis=1) for weights in self._chunks()]
         right, total = np.concatenate(drawn).T
         return _percentiles(right[total > 0] / total[total > 0])

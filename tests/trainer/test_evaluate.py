@@ -1,10 +1,11 @@
 """The figures are the textbook's."""
 
+import msgspec
 import numpy as np
 import pytest
 
 from edge.errors import ConfigError
-from trainer.evaluate import evaluate, positive_label
+from trainer.evaluate import Metrics, evaluate, positive_label
 
 LABELS = ("covid", "normal")
 
@@ -105,6 +106,7 @@ def test_the_document_says_how_the_intervals_came_about():
     assert "2 patients and 1 images whose patient is not known" in metrics.ci95_method
     assert set(metrics.ci95_stand_ins) == {"accuracy", "sensitivity", "specificity", "auc"}
     assert metrics.patients == 2
+    assert msgspec.json.decode(msgspec.json.encode(metrics), type=Metrics) == metrics
 
 
 @pytest.mark.parametrize("healthy", ["normal", "clear", "no-finding", "Negative"])

@@ -63,7 +63,8 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
         ci95: Each of the first five names above to its 95% interval.
         ci95_method: How the intervals were made, in words.
         ci95_stand_ins: Names of those that are Wilson's instead.
-        patients: Number of patients; None where no image has one.
+        patients: Number of known patients; None where no image has one.
+        images_without_patient: Images whose patient is not known.
         by_source: In the order of their names; empty where no image has a source.
         confusion_matrix: Rows = true, columns = predicted, in the order of `labels`.
         labels: In the order of the model's outputs.
@@ -86,6 +87,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     ci95_method: str
     ci95_stand_ins: tuple[str, ...]
     patients: int | None
+    images_without_patient: int
     by_source: tuple[SourceMetrics, ...]
     confusion_matrix: tuple[tuple[int, ...], ...]
     labels: tuple[str, ...]
@@ -162,7 +164,8 @@ def evaluate(
         ci95={name: None if sure is None else sure.interval for name, sure in sureness.items()},
         ci95_method=_method(bootstrap, patients),
         ci95_stand_ins=tuple(name for name, sure in sureness.items() if sure and sure.method == "wilson"),
-        patients=len({patient for patient in patients if patient is not None}) or None,
+        patients=len(set(patients) - {None}) or None,
+        images_without_patient=sum(patient is None for patient in patients),
         by_source=_by_source(outcome, sources or [], patients, labels),
         confusion_matrix=tuple(tuple(row) for row in matrix.tolist()),
         labels=tuple(labels),

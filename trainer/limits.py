@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from edge.messages import NOTICE
 
 FEW_PATIENTS: Final = 100
+"""Below this many patients, or images whose patient is not known, the number itself is a limit."""
 
 
 class Limit(NamedTuple):
@@ -67,6 +68,11 @@ def _patients(document: Mapping[str, Any]) -> Limit | None:
     shared = document["patients_on_both_sides"]
     if shared is None:
         return Limit("Patients may be on both sides of the split:", "the data names none, so nobody knows.")
+    if shared == 0 and document["images_without_patient"]:
+        return Limit(
+            "No known patient is on both sides of the split,",
+            f"but of {document['images_without_patient']} of the {document['n']} images the patient is not known.",
+        )
     if shared == 0:
         return Limit("No patient is on both sides of the split.", "The figures speak of new patients of these sources.")
     return Limit(
@@ -93,10 +99,11 @@ def _sources(document: Mapping[str, Any]) -> Limit | None:
 
 
 def _few(document: Mapping[str, Any]) -> Limit | None:
-    count, what = document["patients"] or document["n"], "patients" if document["patients"] else "images"
-    if count >= FEW_PATIENTS:
+    known, alone = document["patients"] or 0, document["images_without_patient"]
+    if known + alone >= FEW_PATIENTS:
         return None
-    return Limit(f"Only {count} {what}:", "the intervals are wide, and rare appearances are not among them.")
+    counted = " and ".join(f"{count} {what}" for count, what in ((known, "patients"), (alone, "images")) if count)
+    return Limit(f"Only {counted}:", "the intervals are wide, and rare appearances are not among them.")
 
 
 def _targets(document: Mapping[str, Any]) -> Limit | None:

@@ -105,7 +105,7 @@ def test_the_document_says_how_the_intervals_came_about():
 
     assert "2 patients and 1 images whose patient is not known" in metrics.ci95_method
     assert set(metrics.ci95_stand_ins) == {"accuracy", "sensitivity", "specificity", "auc"}
-    assert metrics.patients == 2
+    assert (metrics.patients, metrics.images_without_patient) == (2, 1)
     assert msgspec.json.decode(msgspec.json.encode(metrics), type=Metrics) == metrics
 
 

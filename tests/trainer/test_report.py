@@ -247,7 +247,10 @@ def test_one_source_per_class_is_noticed():
         ({"patients_on_both_sides": 1}, "1 patient has images on both sides"),
         ({"patients_on_both_sides": None}, "Patients may be on both sides"),
         ({"split": "source"}, "One source of"),
+        ({"patients_on_both_sides": 0, "images_without_patient": 7}, "No known patient is on both sides"),
         ({"patients": 12}, "Only 12 patients"),
+        ({"patients": 12, "images_without_patient": 7}, "Only 12 patients and 7 images"),
+        ({"patients": None, "images_without_patient": 7}, "Only 7 images"),
     ],
 )
 def test_the_limits_follow_the_evaluation(changed: dict, said: str):

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ExifTags import Base
 
 from edge.errors import UnreadableImageError
 from edge.pixels import MAX_PIXELS, check_pixel_count, stretch
@@ -31,6 +32,8 @@ SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", 
 _PILLOW_FORMATS: Final = ("PNG", "JPEG", "WEBP", "TIFF")
 _EXPECTED: Final = "expected one PNG, JPEG, WebP, TIFF or DICOM picture"
 _DICOM_PREAMBLE_BYTES: Final = 128
+_WHITE_IS_ZERO: Final = 0
+"""TIFF 6.0, PhotometricInterpretation of a negative."""
 
 
 def is_dicom(content: bytes) -> bool:
@@ -42,8 +45,8 @@ def decode(content: bytes) -> Radiograph:
     """Decode one picture to 8-bit grayscale.
 
     Colour is reduced to luma (ITU-R 601); transparency is laid over black; EXIF orientation is applied; more than 8
-    bits are stretched linearly from the picture's own minimum and maximum to 0-255; large JPEGs are decoded at reduced
-    scale.
+    bits are stretched linearly from the picture's own minimum and maximum to 0-255; a TIFF whose zero is white is
+    inverted; large JPEGs are decoded at reduced scale.
 
     Raises:
         UnreadableImageError: The bytes are empty, cut short, too large, animated, or no picture of a known kind.
@@ -102,10 +105,11 @@ def _radiograph_of(picture: Image.Image) -> Radiograph:
     if frames != 1 and picture.format != "MPO":  # an MPO's further frames are previews of the first
         raise UnreadableImageError(f"expected one still picture, got {frames} frames; export a single frame")
     mode, media_type = picture.mode, Image.MIME.get(str(picture.format), "image/jpeg")
+    negative = _is_deep_negative(picture)
     picture.draft("L", (DRAFT_SIDE_PX, DRAFT_SIDE_PX))  # only JPEG can; others ignore it
     pixels = _gray(ImageOps.exif_transpose(picture))
     return Radiograph(
-        pixels=pixels,
+        pixels=~pixels if negative else pixels,
         media_type=media_type,
         source_mode=mode,
         source_width_px=width_px,
@@ -113,9 +117,19 @@ def _radiograph_of(picture: Image.Image) -> Radiograph:
     )
 
 
+def _is_deep(picture: Image.Image) -> bool:
+    return picture.mode in {"I", "F"} or picture.mode.startswith("I;16")
+
+
+def _is_deep_negative(picture: Image.Image) -> bool:
+    """Pillow inverts a TIFF whose zero is white where it has 8 bits, and not where it has more."""
+    tagged = picture.format == "TIFF" and _is_deep(picture)
+    return tagged and picture.getexif().get(Base.PhotometricInterpretation) == _WHITE_IS_ZERO
+
+
 def _gray(picture: Image.Image) -> npt.NDArray[np.uint8]:
     """`(H, W) uint8` of any Pillow mode."""
-    if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):
+    if _is_deep(picture):
         values = np.asarray(picture)
         if not np.isfinite(values).all():
             raise UnreadableImageError("expected finite pixel values, got NaN or infinity; export the image again")

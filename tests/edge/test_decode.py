@@ -82,6 +82,19 @@ def test_sixteen_bits_are_stretched_over_eight():
     assert (np.diff(radiograph.pixels.ravel().astype(int)) >= 0).all()
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_a_tiff_whose_zero_is_white_is_inverted(dtype: str):
+    """However many bits it has: a digitised film must not come out as its negative."""
+    stored = np.array([[0, 255], [51, 204]]).astype(dtype)
+    buffer = io.BytesIO()
+    shown = 255 - stored if dtype == "uint8" else stored  # Pillow turns 8 bits over while writing, and only those
+    Image.fromarray(shown).save(buffer, "TIFF", tiffinfo={262: 0})
+
+    pixels = decode(buffer.getvalue()).pixels
+
+    assert pixels.tolist() == [[255, 0], [204, 51]]
+
+
 def test_a_camera_held_sideways_is_turned():
     """EXIF orientation 6 means: turn by a quarter."""
     exif = Image.Exif()

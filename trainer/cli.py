@@ -10,11 +10,12 @@ from typing import Any, Final
 import msgspec
 
 from edge.command_line import command_parser, log_to_stderr, run_command
+from trainer.backbones import BACKBONES
 from trainer.native_log import without_chatter
 from trainer.recipes import RECIPES
 
 _EPILOG: Final = """\
-exit codes: 0 done, 2 usage, 65 bad input data, 78 bad configuration.
+exit codes: 0 done, 1 a gate failed, 2 usage, 65 bad input data, 78 bad configuration.
 DATA is a folder with one folder of pictures per class, optionally with manifest.csv (file,label[,patient,source]).
 """
 
@@ -34,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_train(commands)
     _add_evaluate(commands)
+    _add_audit(commands)
     return parser
 
 
@@ -83,6 +85,24 @@ def _add_evaluate(commands: Any) -> None:
     add_common_options(parser)
 
 
+def _add_audit(commands: Any) -> None:
+    parser = commands.add_parser(
+        "audit",
+        help="is it the disease or the source?",
+        description="Ask whether the classes of DATA can be told apart without looking at the lungs.",
+    )
+    parser.set_defaults(command=_audit)
+    parser.add_argument("data", metavar="DATA", type=Path, help="folder with one folder of pictures per class")
+    parser.add_argument("--out", required=True, metavar="DIR", type=Path, help="for audit.html and audit.json")
+    parser.add_argument("--weights", default="none", metavar="imagenet|none|FILE", help="none: no network (default)")
+    parser.add_argument("--backbone", default="mobilenet", choices=sorted(BACKBONES), help="(default: mobilenet)")
+    parser.add_argument("--external", metavar="DIR", type=Path, help="also ask the model about other data")
+    parser.add_argument("--positive", metavar="NAME", help="the class looked for (default: the one not healthy)")
+    parser.add_argument("--seed", type=int, default=0, help="of the folds (default: 0)")
+    parser.add_argument("--gate", action="store_true", help="exit 1 if a shortcut is found")
+    add_common_options(parser)
+
+
 def _train(arguments: argparse.Namespace) -> int:
     from trainer.features import default_cache  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
     from trainer.train import Order, train  # noqa: PLC0415 - likewise
@@ -116,6 +136,29 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     )
     _say(document, arguments.out / "metrics.json")
     return print_document(document, arguments)
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    from trainer.audit import FAILED, PAGE_NAME, Order, audit  # noqa: PLC0415 - TensorFlow takes seconds
+    from trainer.features import default_cache  # noqa: PLC0415 - likewise
+
+    record = audit(
+        Order(
+            data=arguments.data,
+            out=arguments.out,
+            cache=arguments.cache or default_cache(),
+            weights=arguments.weights,
+            backbone=arguments.backbone,
+            positive=arguments.positive,
+            external=arguments.external,
+            skip_bad=arguments.skip_bad,
+            seed=arguments.seed,
+        )
+    )
+    log = logging.getLogger(__name__)
+    log.info("%s: %s Wrote %s", record.verdict, record.sentence, arguments.out / PAGE_NAME)
+    print_document(msgspec.to_builtins(record), arguments)
+    return 1 if arguments.gate and record.verdict == FAILED else 0
 
 
 def _say(document: dict[str, Any], written: Path) -> None:

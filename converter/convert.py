@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from converter.calibrate import calibration_positions
-from converter.material import Material, read_material
+from converter.material import Material, Part, read_material
 from converter.package import make_bundle
 from converter.parity import check, compare, predict
 from converter.quantize import quantize
@@ -19,8 +19,9 @@ from converter.refit import KEPT, OTHER, SAME, Refitted, find, keep, refit, refi
 from edge.bundle import Bundle, Parity, read_bundle, write_bundle
 from edge.errors import BundleError, DataError
 from trainer.clock import Clock
-from trainer.evaluate import evaluate
+from trainer.evaluate import Metrics, evaluate
 from trainer.heads import Schedule
+from trainer.model_file import Training
 from trainer.trunk import hash_of
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ def _examined(
     shipped: bytes, head: Any, material: Material, *, schedule: Schedule, calibration_images: int, cache: Path
 ) -> Bundle:
     """The bundle with its figures, if the gate lets it pass."""
-    training, targets = material.trained.training, material.held_out.targets
+    training = material.trained.training
     measured, probabilities = _measure(shipped, head, material, cache)
     log.info(
         "int8 against refitted: %.1f%% agree, no probability moves by more than %.3f; int8 against float: %.1f%% agree",
@@ -124,7 +125,7 @@ def _examined(
     return make_bundle(
         shipped,
         training,
-        metrics=evaluate(probabilities, targets, training.labels, training.positive),
+        metrics=_metrics(probabilities, training, material.held_out),
         parity=measured,
         refit=schedule,
         trained_sha256=hash_of(material.trained.head),
@@ -133,12 +134,27 @@ def _examined(
     )
 
 
+def _metrics(probabilities: Any, training: Training, held_out: Part) -> Metrics:
+    """Of the shipped file, at the operating point that it takes over from the trainer's model."""
+    return evaluate(
+        probabilities,
+        held_out.targets,
+        training.labels,
+        training.positive,
+        training.operating_point.threshold,
+        band=training.operating_point.band,
+        patients=[item.patient for item in held_out.images.items],
+        sources=[item.source for item in held_out.images.items],
+    )
+
+
 def _measure(shipped: bytes, head: Any, material: Material, cache: Path) -> tuple[Parity, Any]:
     """Parity, and the shipped file's probabilities of the held-out images."""
     trained, held_out = material.trained, material.held_out
     probabilities = predict(shipped, head, trained, held_out, cache)
     positive = trained.training.labels.index(trained.training.positive)
-    return compare(probabilities, held_out.targets, positive), probabilities.shipped
+    threshold = trained.training.operating_point.threshold
+    return compare(probabilities, held_out.targets, positive, threshold), probabilities.shipped
 
 
 def _refitted(bundle: Bundle, material: Material, cache: Path) -> Refitted:

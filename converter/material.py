@@ -4,7 +4,6 @@ Invariant: which image is on which side is the trainer's split and nothing else,
 a held-out image.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import DataError
-from trainer.dataset import read_dataset
+from trainer.dataset import Dataset, read_dataset
 from trainer.features import decode_images
 from trainer.model_file import TrainedModel, read_model
 from trainer.store import Rows
@@ -23,14 +22,19 @@ class Part:
     """One side of the split.
 
     Attributes:
-        keys: SHA-256 of the images.
+        images: The images.
         pixels: `(n, 224, 224, 3) uint8, RGB, 0-255`.
         targets: `(n,) int64`, index of each image's label in the model's labels.
     """
 
-    keys: Sequence[str]
+    images: Dataset
     pixels: Rows
     targets: npt.NDArray[np.int64]
+
+    @property
+    def keys(self) -> list[str]:
+        """SHA-256 of the images, in order."""
+        return self.images.keys
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,10 +74,6 @@ def read_material(model: Path, data: Path, cache: Path) -> Material:
     learned, targets = np.isin(dataset.keys, split.train), dataset.targets(labels)
     return Material(
         trained,
-        learned=_part(dataset.keys, pixels, targets, learned),
-        held_out=_part(dataset.keys, pixels, targets, ~learned),
+        learned=Part(dataset.only(split.train), pixels.select(learned), targets[learned]),
+        held_out=Part(dataset.only(split.held_out), pixels.select(~learned), targets[~learned]),
     )
-
-
-def _part(keys: Sequence[str], pixels: Rows, targets: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> Part:
-    return Part([keys[position] for position in np.flatnonzero(chosen)], pixels.select(chosen), targets[chosen])

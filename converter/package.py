@@ -10,7 +10,9 @@ import msgspec
 from edge.bundle import TRAINED_ON_DIGITS, Bundle, Card, Parity
 from trainer.evaluate import Metrics
 from trainer.heads import Schedule
+from trainer.limits import one_source_per_class
 from trainer.model_file import Training
+from trainer.split import Split
 
 
 def make_bundle(
@@ -49,7 +51,9 @@ def make_bundle(
         model_sha256=sha256(model).hexdigest(),
         labels=training.labels,
         positive=training.positive,
-        threshold=metrics.threshold,
+        threshold=training.operating_point.threshold,
+        temperature=training.operating_point.temperature,
+        band=training.operating_point.band,
         backbone=recipe.backbone,
         head=recipe.head,
         features=training.features,
@@ -58,7 +62,7 @@ def make_bundle(
         parity=parity,
         validated_on=validated_on(training, metrics),
         not_validated_on=not_validated_on(training),
-        trained_on="".join(key[:TRAINED_ON_DIGITS] for key in training.split.train),
+        trained_on="".join(key[:TRAINED_ON_DIGITS] for key in (*training.split.train, *training.split.validation)),
     )
     return Bundle(card, model)
 
@@ -72,6 +76,7 @@ def _choices(training: Training) -> dict[str, Any]:
         "data": msgspec.to_builtins(training.data),
         "n_train": len(training.split.train),
         "n_held_out": len(training.split.held_out),
+        "operating_point": msgspec.to_builtins(training.operating_point),
         "patients_on_both_sides": training.split.patients_on_both_sides,
         "versions": training.versions,
     }
@@ -87,22 +92,28 @@ def validated_on(training: Training, metrics: Metrics) -> str:
         0: " No patient has images on both sides.",
     }.get(shared, f" {shared} patients have images on both sides, which flatters the figures.")
     return (
-        f"{metrics.accuracy:.1%} right on {metrics.n} images of {training.data.name!r} ({per_class}), drawn at random "
-        f"and held out of training, calibration and refitting.{patients}"
+        f"{metrics.accuracy:.1%} right on {metrics.n} images of {training.data.name!r} ({per_class}), drawn "
+        f"{_how(training.split)} and held out of training, calibration and refitting.{patients}"
     )
+
+
+def _how(split: Split) -> str:
+    """How the held-out images were drawn, in words."""
+    return {
+        "random": "at random",
+        "patient": "at random by patient",
+        "source": f"as all images of the source {split.source!r}",
+    }[split.name]
 
 
 def not_validated_on(training: Training) -> str:
     """What nobody has tried, and what the data itself makes doubtful."""
+    shortcut = (
+        " No source gave images of more than one class: the model may know the source instead of the disease."
+        if one_source_per_class(training.data.sources)
+        else ""
+    )
     return (
         f"images from hospitals, machines or patients outside {training.data.name!r}, projections, ages or diseases it "
-        f"does not hold, clinical use.{_shortcut(training.data.sources)}"
+        f"does not hold, clinical use.{shortcut}"
     )
-
-
-def _shortcut(sources: dict[str, dict[str, int]]) -> str:
-    """The warning that each class has sources of its own, so the source alone tells the class."""
-    known = [set(names) for names in sources.values()]
-    if not known or not all(known) or any(a & b for i, a in enumerate(known) for b in known[i + 1 :]):
-        return ""
-    return " No source gave images of more than one class: the model may know the source instead of the disease."

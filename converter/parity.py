@@ -17,7 +17,7 @@ from edge.bundle import Parity
 from edge.classify import Classifier
 from edge.decide import decide, softmax
 from edge.errors import GateError
-from trainer.evaluate import THRESHOLD, auc
+from trainer.evaluate import auc
 from trainer.features import compute_features
 from trainer.heads import logits_of
 from trainer.model_file import TrainedModel
@@ -28,7 +28,7 @@ MIN_AGREEMENT: Final = 0.99
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probabilities:
-    """What three models say of the held-out images, `(n, labels) float32` each.
+    """What three models say of the held-out images, calibrated as on the box, `(n, labels) float32` each.
 
     Attributes:
         shipped: The int8 file, in the interpreter.
@@ -58,25 +58,27 @@ def predict(model: bytes, refitted: Any, trained: TrainedModel, held_out: Part, 
         shipped.append(output.logits)
         again.append(np.asarray(refitted(output.features[np.newaxis], training=False))[0])
     features = compute_features(held_out.pixels, held_out.keys, trained.trunk, cache)
-    return Probabilities(
-        softmax(np.stack(shipped)), softmax(np.stack(again)), softmax(logits_of(trained.head, features))
-    )
+    logits = (np.stack(shipped), np.stack(again), logits_of(trained.head, features))
+    return Probabilities(*(softmax(each, trained.training.operating_point.temperature) for each in logits))
 
 
-def compare(probabilities: Probabilities, targets: npt.NDArray[np.int64], positive: int) -> Parity:
+def compare(probabilities: Probabilities, targets: npt.NDArray[np.int64], positive: int, threshold: float) -> Parity:
     """Condense three models' probabilities to the figures of the card.
 
     Args:
         probabilities: Of the same images.
         targets: `(n,)`, index of each image's true label.
         positive: Index of the label that is looked for.
+        threshold: That label is decided from this probability on, 0-1.
     """
-    shipped = decide(probabilities.shipped, positive, THRESHOLD)
-    trained = decide(probabilities.trained, positive, THRESHOLD)
+    shipped, refitted, trained = (
+        decide(each, positive, threshold)
+        for each in (probabilities.shipped, probabilities.refitted, probabilities.trained)
+    )
     areas = [auc(p[:, positive], targets == positive) for p in (probabilities.trained, probabilities.shipped)]
     return Parity(
         n=len(targets),
-        agreement=float((shipped == decide(probabilities.refitted, positive, THRESHOLD)).mean()),
+        agreement=float((shipped == refitted).mean()),
         max_probability_shift=float(np.abs(probabilities.shipped - probabilities.refitted).max()),
         float_agreement=float((shipped == trained).mean()),
         accuracy_drop=float((trained == targets).mean() - (shipped == targets).mean()),

@@ -71,7 +71,7 @@ def int8_features(model: bytes, part: Part, cache: Path) -> Rows:
 
 def refit(head: Any, model: bytes, learned: Part, schedule: Schedule, cache: Path) -> Any:
     """Fit a copy of the trained head on the int8 features of the training images."""
-    return fit_head(head, int8_features(model, learned, cache), learned.targets, schedule, what="refitting")
+    return fit_head(head, [int8_features(model, learned, cache)], learned.targets, schedule, what="refitting")
 
 
 def keep(head: Any, cache: Path) -> str:

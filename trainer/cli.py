@@ -13,6 +13,7 @@ from edge.command_line import command_parser, log_to_stderr, run_command
 from trainer.backbones import BACKBONES
 from trainer.native_log import without_chatter
 from trainer.recipes import RECIPES
+from trainer.split import HOW
 
 _EPILOG: Final = """\
 exit codes: 0 done, 1 a gate failed, 2 usage, 65 bad input data, 78 bad configuration.
@@ -36,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_evaluate(commands)
     _add_audit(commands)
+    _add_compare(commands)
     return parser
 
 
@@ -69,7 +71,22 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", type=Path, help="for model.keras and metrics.json")
     parser.add_argument("--seed", type=int, default=0, help="of the split and everything else random (default: 0)")
     parser.add_argument("--positive", metavar="NAME", help="the class looked for (default: the one not healthy)")
+    parser.add_argument("--split", choices=HOW, help="how to hold images out (default: as the recipe says)")
+    parser.add_argument("--held-out-source", metavar="NAME", help="the source to hold out, with --split source")
+    _add_target(parser, "--target-sensitivity", 0.95, "the threshold reaches this sensitivity on validation images")
+    _add_target(parser, "--target-accuracy", 0.98, "outside the inconclusive band this share is right there")
     add_common_options(parser)
+
+
+def _add_target(parser: argparse.ArgumentParser, name: str, default: float, what: str) -> None:
+    parser.add_argument(name, metavar="SHARE", type=_share, default=default, help=f"{what} (default: {default})")
+
+
+def _share(text: str) -> float:
+    value = float(text)  # argparse says what it expected where this fails
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"expected a share between 0 and 1, such as 0.95, got {text}")
+    return value
 
 
 def _add_evaluate(commands: Any) -> None:
@@ -103,6 +120,32 @@ def _add_audit(commands: Any) -> None:
     add_common_options(parser)
 
 
+def _add_compare(commands: Any) -> None:
+    parser = commands.add_parser(
+        "compare",
+        help="the paper's four runs and the methods of its related work, side by side",
+        description="Run the paper's four recipes and the methods of its related work on the same images and splits. "
+        "A comparison cut short goes on where it was when called again with the same DIR.",
+    )
+    parser.set_defaults(command=_compare)
+    parser.add_argument("data", metavar="DATA", type=Path, help="folder with one folder of pictures per class")
+    parser.add_argument(
+        "--weights-dir", required=True, metavar="imagenet|none|DIR", help="with a file per backbone, without top"
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", type=Path, help="for compare.html, .md, .json and runs/")
+    parser.add_argument(
+        "--seeds", type=_at_least_one, default=1, metavar="N", help="repeat with seeds 0 to N-1 (default: 1)"
+    )
+    parser.add_argument("--positive", metavar="NAME", help="the class looked for (default: the one not healthy)")
+    add_common_options(parser)
+
+
+def _at_least_one(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {text}")
+    return int(text)
+
+
 def _train(arguments: argparse.Namespace) -> int:
     from trainer.features import default_cache  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
     from trainer.train import Order, train  # noqa: PLC0415 - likewise
@@ -115,7 +158,11 @@ def _train(arguments: argparse.Namespace) -> int:
             out=arguments.out,
             cache=arguments.cache or default_cache(),
             seed=arguments.seed,
+            split=arguments.split,
+            held_out_source=arguments.held_out_source,
             positive=arguments.positive,
+            target_sensitivity=arguments.target_sensitivity,
+            target_accuracy=arguments.target_accuracy,
             skip_bad=arguments.skip_bad,
         )
     )
@@ -159,6 +206,25 @@ def _audit(arguments: argparse.Namespace) -> int:
     log.info("%s: %s Wrote %s", record.verdict, record.sentence, arguments.out / PAGE_NAME)
     print_document(msgspec.to_builtins(record), arguments)
     return 1 if arguments.gate and record.verdict == FAILED else 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from trainer.compare import PAGE_NAME, Order, compare  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
+    from trainer.features import default_cache  # noqa: PLC0415 - likewise
+
+    document = compare(
+        Order(
+            data=arguments.data,
+            weights_dir=arguments.weights_dir,
+            out=arguments.out,
+            cache=arguments.cache or default_cache(),
+            seeds=arguments.seeds,
+            positive=arguments.positive,
+            skip_bad=arguments.skip_bad,
+        )
+    )
+    logging.getLogger(__name__).info("wrote %s", arguments.out / PAGE_NAME)
+    return print_document(document, arguments)
 
 
 def _say(document: dict[str, Any], written: Path) -> None:

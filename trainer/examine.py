@@ -6,6 +6,7 @@ was trained on is evaluated with a warning, and the document says null instead o
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,23 +16,25 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bundle import TRAINED_ON_DIGITS, read_bundle
-from edge.classify import Classifier
-from edge.decide import softmax
+from edge.classify import Classifier, Head
+from edge.decide import Band
 from edge.errors import ConfigError, DataError
+from trainer.answers import Answers, evidence_of, features_of_bundle, features_of_trunk, metrics_of
 from trainer.clock import Clock
 from trainer.dataset import Dataset, named, read_dataset
-from trainer.evaluate import evaluate
+from trainer.explain import head_of
 from trainer.features import compute_features, decode_images
 from trainer.heads import logits_of
 from trainer.model_file import MODEL_NAME, read_model
 from trainer.progress import progress
+from trainer.report import REPORT_NAME, write_report
 from trainer.store import Rows
 from trainer.train import METRICS_NAME, write_document
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Examinee:
     """What evaluation asks of a model, whichever file it came from.
 
@@ -39,23 +42,29 @@ class Examinee:
         facts: For `metrics.json`: recipe, backbone, head, split, seed, model.
         labels: In the order of the outputs.
         positive: The label that is looked for.
+        temperature: The logits are divided by this before they become probabilities.
         threshold: The positive label is decided from this probability on.
+        band: Where a picture is called inconclusive instead.
         learned: First `TRAINED_ON_DIGITS` of the SHA-256 of each image it learned from.
-        trained: The trainer's model, else None.
-        bundle: The bundle's model file, else None.
+        logits: Dataset, its pixels and the cache's root -> `(n, labels) float32`.
+        features: Pixels, `(m, 224, 224, 3) uint8`, -> the last feature map, `(m, 7, 7, C) float32`.
+        head: The layers behind it.
     """
 
     facts: dict[str, Any]
     labels: tuple[str, ...]
     positive: str
+    temperature: float
     threshold: float
+    band: Band
     learned: frozenset[str]
-    trained: Any = None
-    bundle: bytes | None = None
+    logits: Callable[[Dataset, Rows, Path], npt.NDArray[np.float32]]
+    features: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+    head: Head
 
 
 def examine(path: Path, data: Path, *, out: Path, cache: Path, skip_bad: bool) -> dict[str, Any]:
-    """Evaluate a model or a bundle and write `metrics.json`.
+    """Evaluate a model or a bundle and write its metrics and report.
 
     Returns:
         What `metrics.json` holds.
@@ -75,19 +84,22 @@ def examine(path: Path, data: Path, *, out: Path, cache: Path, skip_bad: bool) -
     with clock.stage("decode"):
         dataset, pixels = decode_images(unseen, cache, skip_bad=skip_bad)
     with clock.stage("predict"):
-        logits = _logits(examinee, dataset, pixels, cache)
-    metrics = evaluate(
-        softmax(logits), dataset.targets(examinee.labels), examinee.labels, examinee.positive, examinee.threshold
-    )
+        answers = _asked(examinee, dataset, pixels, cache)
     document = {
-        **msgspec.to_builtins(metrics),
+        **msgspec.to_builtins(metrics_of(answers)),
         **examinee.facts,
         "seconds": clock.seconds,
-        "data": {"name": data.resolve().name, "fingerprint": dataset.fingerprint(), "counts": dataset.counts()},
+        "data": {
+            "name": data.resolve().name,
+            "fingerprint": dataset.fingerprint(),
+            "counts": dataset.counts(),
+            "sources": dataset.sources(),
+        },
         "left_out_as_trained_on": len(found.items) - len(unseen.items) if examinee.learned else None,
         "duplicates": found.duplicates,
     }
     write_document(document, out / METRICS_NAME)
+    write_report(evidence_of(answers), document, out / REPORT_NAME)
     return document
 
 
@@ -108,8 +120,23 @@ def _read_model(path: Path) -> Examinee:
         "seed": training.seed,
         "model": path.name,
     }
-    learned = frozenset(key[:TRAINED_ON_DIGITS] for key in training.split.train)
-    return Examinee(facts, training.labels, training.positive, training.metrics.threshold, learned, trained=trained)
+    point, split = training.operating_point, training.split
+
+    def logits(dataset: Dataset, pixels: Rows, cache: Path) -> npt.NDArray[np.float32]:
+        return logits_of(trained.head, compute_features(pixels, dataset.keys, trained.trunk, cache))
+
+    return Examinee(
+        facts=facts,
+        labels=training.labels,
+        positive=training.positive,
+        temperature=point.temperature,
+        threshold=point.threshold,
+        band=point.band,
+        learned=frozenset(key[:TRAINED_ON_DIGITS] for key in (*split.train, *split.validation)),
+        logits=logits,
+        features=features_of_trunk(trained.trunk),
+        head=head_of(trained.head),
+    )
 
 
 def _read_bundle(path: Path) -> Examinee:
@@ -124,8 +151,39 @@ def _read_bundle(path: Path) -> Examinee:
         "model": bundle.model_id,
     }
     digits, width = card.trained_on, TRAINED_ON_DIGITS
-    learned = frozenset(digits[start : start + width] for start in range(0, len(digits), width))
-    return Examinee(facts, card.labels, card.positive, card.threshold, learned, bundle=bundle.model)
+    classifier = Classifier(bundle.model)
+
+    def logits(_: Dataset, pixels: Rows, __: Path) -> npt.NDArray[np.float32]:
+        images = progress(pixels.batches(1), total=len(pixels), what="classifying", unit="image")
+        return np.stack([classifier.run(image[0]).logits for image in images])
+
+    return Examinee(
+        facts=facts,
+        labels=card.labels,
+        positive=card.positive,
+        temperature=card.temperature,
+        threshold=card.threshold,
+        band=card.band,
+        learned=frozenset(digits[start : start + width] for start in range(0, len(digits), width)),
+        logits=logits,
+        features=features_of_bundle(classifier),
+        head=classifier.head(),
+    )
+
+
+def _asked(examinee: Examinee, dataset: Dataset, pixels: Rows, cache: Path) -> Answers:
+    return Answers(
+        images=dataset,
+        pixels=pixels,
+        logits=examinee.logits(dataset, pixels, cache),
+        labels=examinee.labels,
+        positive=examinee.positive,
+        temperature=examinee.temperature,
+        threshold=examinee.threshold,
+        band=examinee.band,
+        features=examinee.features,
+        head=examinee.head,
+    )
 
 
 def _unseen(dataset: Dataset, examinee: Examinee) -> Dataset:
@@ -147,13 +205,3 @@ def _unseen(dataset: Dataset, examinee: Examinee) -> Dataset:
         "%d of %d images were trained on and are left out", len(dataset.items) - len(unseen.items), len(dataset.items)
     )
     return unseen
-
-
-def _logits(examinee: Examinee, dataset: Dataset, pixels: Rows, cache: Path) -> npt.NDArray[np.float32]:
-    """Of all images, `(n, labels) float32`."""
-    if examinee.bundle is None:
-        features = compute_features(pixels, dataset.keys, examinee.trained.trunk, cache)
-        return logits_of(examinee.trained.head, features)
-    classifier = Classifier(examinee.bundle)
-    images = progress(pixels.batches(1), total=len(pixels), what="classifying", unit="image")
-    return np.stack([classifier.run(image[0]).logits for image in images])

@@ -63,7 +63,9 @@ def decode_images(dataset: Dataset, cache: Path, *, skip_bad: bool) -> tuple[Dat
     return dataset, store.rows(dataset.keys)
 
 
-def compute_features(pixels: Rows, keys: Sequence[str], trunk: Any, cache: Path, view: View | None = None) -> Rows:
+def compute_features(
+    pixels: Rows, keys: Sequence[str], trunk: Any, cache: Path, view: View | None = None, *, what: str = "features"
+) -> Rows:
     """A network's features of `keys`, `(n, H, W, C) float32`, computed where the cache does not hold them yet.
 
     Args:
@@ -72,10 +74,11 @@ def compute_features(pixels: Rows, keys: Sequence[str], trunk: Any, cache: Path,
         trunk: `(n, 224, 224, 3) float32` -> `(n, H, W, C) float32`.
         cache: The cache's root.
         view: What the network sees of the images; None for the images themselves.
+        what: Said beside the progress bar.
     """
     depends_on = [DECODING, PREPROCESSING, fingerprint(trunk), *([view.name] if view else [])]
     store = Store(cache / f"features-{_digest(*depends_on)}", trunk.output_shape[1:], np.float32)
-    return cached_features(pixels, keys, _forward(trunk, view), store, what=view.name if view else "features")
+    return cached_features(pixels, keys, _forward(trunk, view), store, what=what)
 
 
 def cached_features(

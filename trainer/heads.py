@@ -3,6 +3,7 @@
 Invariant: the same features, labels, start and seed give the same head.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,7 +67,9 @@ def build_head(
     return head
 
 
-def fit_head(head: Any, features: Rows, targets: npt.NDArray[np.int64], schedule: Schedule, *, what: str) -> Any:
+def fit_head(
+    head: Any, versions: Sequence[Rows], targets: npt.NDArray[np.int64], schedule: Schedule, *, what: str
+) -> Any:
     """Fit a copy of a head by categorical cross-entropy on one-hot labels.
 
     The features are brought to a root mean square of 1 while it learns, and the factor is folded into the first layer
@@ -75,7 +78,8 @@ def fit_head(head: Any, features: Rows, targets: npt.NDArray[np.int64], schedule
 
     Args:
         head: The start, as `build_head` returns it; it is left as it is.
-        features: `(n, 7, 7, C) float32`.
+        versions: The images' features, each `(n, 7, 7, C) float32`: one entry for the images as they are, or one for
+            each augmented copy. Epoch e learns from entry e modulo their number.
         targets: `(n,)`, index of each image's label.
         schedule: How long and how fast.
         what: Said beside the progress bar.
@@ -83,11 +87,15 @@ def fit_head(head: Any, features: Rows, targets: npt.NDArray[np.int64], schedule
     Returns:
         The fitted copy.
     """
-    rms = root_mean_square(features)
+    rms = root_mean_square(versions[0])
     fitted = keras.models.clone_model(head)
     fitted.set_weights(_first_scaled(head.get_weights(), rms))
-    _compile(fitted, rate=schedule.learning_rate, fuse=True)
-    _fit(fitted, features, targets, schedule, scale=1 / rms, what=what)
+    learning, inputs = fitted, list(versions)
+    if isinstance(head.layers[0], keras.layers.GlobalAveragePooling2D):  # it learns nothing: done once, not each epoch
+        inputs = [_pooled(rows) for rows in versions]
+        learning = keras.Sequential([keras.Input(inputs[0].row_shape), *fitted.layers[1:]])
+    _compile(learning, rate=schedule.learning_rate, fuse=True)
+    _fit(learning, inputs, targets, schedule, scale=1 / rms, what=what)
     fitted.set_weights(_first_scaled(fitted.get_weights(), 1 / rms))
     return fitted
 
@@ -117,7 +125,33 @@ def fit_whole(
     steps = schedule.epochs * -(-len(pixels) // schedule.batch)
     rate = keras.optimizers.schedules.CosineDecay(schedule.learning_rate, steps)
     _compile(whole, rate=rate, fuse=False)
-    _fit(whole, pixels, targets, schedule, scale=1, what=what)
+    _fit(whole, [pixels], targets, schedule, scale=1, what=what)
+    return whole
+
+
+def fit_blocks(
+    upper: Any, head: Any, versions: Sequence[Rows], targets: npt.NDArray[np.int64], schedule: Schedule, *, what: str
+) -> Any:
+    """Fit the last blocks of a backbone together with a head that has learned already, in place.
+
+    BatchNorm stays in inference mode: its statistics come from far more images than there are here.
+
+    Args:
+        upper: What enters the blocks -> features.
+        head: Features -> logits.
+        versions: What enters the blocks, each `(n, H, W, C) float32`, as in `fit_head`.
+        targets: `(n,)`, index of each image's label.
+        schedule: How long and how fast.
+        what: Said beside the progress bar.
+
+    Returns:
+        The two as one model: what enters the blocks -> logits.
+    """
+    for layer in upper.layers:
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    whole = keras.Model(upper.input, head(upper.output))
+    _compile(whole, rate=schedule.learning_rate, fuse=False)
+    _fit(whole, versions, targets, schedule, scale=1, what=what)
     return whole
 
 
@@ -126,6 +160,12 @@ def logits_of(model: Any, rows: Rows, *, batch: int = 32) -> npt.NDArray[np.floa
     return np.concatenate(
         [np.asarray(model(chunk.astype(np.float32), training=False)) for chunk in rows.batches(batch)]
     )
+
+
+def _pooled(features: Rows) -> Rows:
+    """Each image's features averaged over its positions, `(n, C) float32`, in memory."""
+    means = np.concatenate([rows.mean(axis=(1, 2)) for rows in features.batches(32)])
+    return Rows(means, np.arange(len(means)))
 
 
 def _first_scaled(weights: list[npt.NDArray[np.float32]], factor: float) -> list[npt.NDArray[np.float32]]:
@@ -146,11 +186,18 @@ def _compile(model: Any, *, rate: Any, fuse: bool) -> None:
 
 
 def _fit(
-    model: Any, rows: Rows, targets: npt.NDArray[np.int64], schedule: Schedule, *, scale: float, what: str
+    model: Any,
+    versions: Sequence[Rows],
+    targets: npt.NDArray[np.int64],
+    schedule: Schedule,
+    *,
+    scale: float,
+    what: str,
 ) -> None:
     onehot = keras.utils.to_categorical(targets, model.output_shape[-1])
     generator = np.random.default_rng(schedule.seed)
-    for _ in progress(range(schedule.epochs), total=schedule.epochs, what=what, unit="epoch"):
+    for epoch in progress(range(schedule.epochs), total=schedule.epochs, what=what, unit="epoch"):
+        rows = versions[epoch % len(versions)]
         order = generator.permutation(len(rows))
         for start in range(0, len(order), schedule.batch):
             chosen = order[start : start + schedule.batch]

@@ -16,13 +16,14 @@ import msgspec
 
 from edge.errors import ConfigError, DataError
 from trainer.evaluate import Metrics
+from trainer.operating_point import OperatingPoint
 from trainer.recipes import Recipe
 from trainer.split import Split
 from trainer.trunk import Origin
 
 MODEL_NAME: Final = "model.keras"
 ENTRY: Final = "training.json"
-SCHEMA: Final = "xray.training/1"
+SCHEMA: Final = "xray.training/2"
 
 
 class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +59,8 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
         split: Which images were learned from and which held out.
         data: What they were.
         weights: Of the backbone, before any training here.
-        metrics: On the held-out images.
+        operating_point: From logits to a decision.
+        metrics: On the held-out images, at the operating point.
         versions: Package to version.
         seconds: Stage to seconds.
     """
@@ -72,6 +74,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     split: Split
     data: DataSummary
     weights: Origin
+    operating_point: OperatingPoint
     metrics: Metrics
     versions: dict[str, str]
     seconds: dict[str, float]

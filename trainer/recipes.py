@@ -118,7 +118,14 @@ def _paper(backbone: str, *, augmented: bool) -> Recipe:
 
 def _clinic(backbone: str) -> Recipe:
     return Recipe(
-        name=f"clinic-{backbone}", backbone=backbone, head="gap", frozen=True, epochs=50, split="patient", folds=5
+        name=f"clinic-{backbone}",
+        backbone=backbone,
+        head="gap",
+        frozen=True,
+        epochs=100,
+        learning_rate=3e-3,
+        split="patient",
+        folds=5,
     )
 
 
@@ -128,7 +135,8 @@ def _clinic_tuned(backbone: str) -> Recipe:
         backbone=backbone,
         head="gap",
         frozen=True,
-        epochs=50,
+        epochs=100,
+        learning_rate=3e-3,
         split="patient",
         fine_tune=FineTune(blocks=1, epochs=5, learning_rate=1e-5),
         validation_share=0.15,

@@ -1,32 +1,32 @@
 """The training run, in pipeline order. Read `train` first.
 
-dataset -> pixels -> split -> backbone -> features -> head -> metrics -> model.keras
+dataset -> pixels -> split -> backbone -> features -> head -> operating point -> metrics -> model.keras
 """
 
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
-from edge.decide import softmax
 from edge.errors import ConfigError
+from trainer.answers import Answers, evidence_of, features_of_trunk, metrics_of
 from trainer.clock import Clock
-from trainer.dataset import Dataset, read_dataset
-from trainer.evaluate import evaluate, positive_label
-from trainer.features import compute_features, decode_images
-from trainer.heads import Schedule, build_head, fit_head, fit_whole, logits_of, root_mean_square
+from trainer.dataset import Dataset
+from trainer.evaluate import Metrics, positive_label
+from trainer.explain import head_of
+from trainer.learn import Learned, Task, learn, unseen_logits
+from trainer.material import Material, open_data
+from trainer.model_card import MODEL_CARD_NAME, write_model_card
 from trainer.model_file import MODEL_NAME, DataSummary, TrainedModel, Training, write_model
+from trainer.operating_point import TARGET_ACCURACY, TARGET_SENSITIVITY, OperatingPoint, choose_operating_point
 from trainer.recipes import Recipe
-from trainer.split import Split, random_split
-from trainer.store import Rows
-from trainer.trunk import NONE, Trunk, load_trunk
+from trainer.report import REPORT_NAME, write_report
+from trainer.split import How, Split, draw_split, set_aside
+from trainer.trunk import NONE, load_trunk
 
 METRICS_NAME: Final = "metrics.json"
 _PACKAGES: Final = ("edge-xray", "tensorflow", "keras", "numpy", "Pillow")
@@ -45,7 +45,11 @@ class Order:
         out: Folder for `model.keras` and `metrics.json`; must not hold a model yet.
         cache: The cache's root.
         seed: Of everything random.
+        split: How the held-out part is drawn; None as the recipe says.
+        held_out_source: The source to hold out where `split` is `source`.
         positive: The label that is looked for; None where the names tell.
+        target_sensitivity: What the threshold is to reach on validation images.
+        target_accuracy: What decisions outside the inconclusive band are to reach there.
         skip_bad: Leave unreadable images out instead of stopping.
     """
 
@@ -55,12 +59,16 @@ class Order:
     out: Path
     cache: Path
     seed: int = 0
+    split: How | None = None
+    held_out_source: str | None = None
     positive: str | None = None
+    target_sensitivity: float = TARGET_SENSITIVITY
+    target_accuracy: float = TARGET_ACCURACY
     skip_bad: bool = False
 
 
 def train(order: Order) -> dict[str, Any]:
-    """Train as ordered and write `model.keras` and `metrics.json`.
+    """Train as ordered and write the model, its metrics, report and model card.
 
     Returns:
         What `metrics.json` holds.
@@ -71,38 +79,22 @@ def train(order: Order) -> dict[str, Any]:
     """
     _check_out(order.out)
     clock = Clock()
-    with clock.stage("read"):
-        found = read_dataset(order.data)
-    positive = positive_label(found.labels, order.positive)
-    with clock.stage("decode"):
-        dataset, pixels = decode_images(found, order.cache, skip_bad=order.skip_bad)
-    split = random_split(dataset, test_share=order.recipe.test_share, seed=order.seed)
-    log_split(dataset, split)
-    with clock.stage("weights"):
-        trunk = load_trunk(order.recipe.backbone, weights=order.weights, alpha=order.recipe.alpha, seed=order.seed)
-    if order.recipe.frozen and order.weights == NONE:
-        log.warning("the backbone is frozen and has random weights: expect little of this model")
-    head, logits = _fit(order, dataset, pixels, split=split, trunk=trunk, clock=clock)
+    with clock.stage("read and decode"):
+        material = open_data(order.data, order.cache, skip_bad=order.skip_bad)
+    positive = positive_label(material.dataset.labels, order.positive)
+    split = _split(order, material)
+    log_split(split)
+    learned = learn(_task(order, material, split, clock), clock)
+    point = _operating_point(order, learned, positive, clock)
     with clock.stage("evaluate"):
-        held_out = dataset.only(split.held_out)
-        metrics = evaluate(softmax(logits), held_out.targets(dataset.labels), dataset.labels, positive)
-    training = Training(
-        created_at=datetime.now(UTC).replace(microsecond=0),
-        recipe=order.recipe,
-        seed=order.seed,
-        labels=dataset.labels,
-        positive=positive,
-        features=trunk.features_shape,
-        split=split,
-        data=_summary(dataset, skipped=len(found.items) - len(dataset.items)),
-        weights=trunk.origin,
-        metrics=metrics,
-        versions={package: version(package) for package in _PACKAGES},
-        seconds=clock.seconds,
-    )
-    write_model(TrainedModel(trunk.model, head, training), order.out / MODEL_NAME)
+        answers = _answers(learned, point, positive)
+        metrics = metrics_of(answers)
+    training = _training(order, learned, point, metrics, clock)
+    write_model(TrainedModel(learned.task.trunk.model, learned.head, training), order.out / MODEL_NAME)
     document = metrics_document(training)
     write_document(document, order.out / METRICS_NAME)
+    write_report(evidence_of(answers), document, order.out / REPORT_NAME)
+    write_model_card(document, order.out / MODEL_CARD_NAME)
     return document
 
 
@@ -132,6 +124,11 @@ def metrics_document(training: Training) -> dict[str, Any]:
         "seconds": training.seconds,
         "n_train": len(split.train),
         "duplicates": training.data.duplicates,
+        "n_validation": len(split.validation),
+        "near_duplicates": split.near_duplicates,
+        "left_out": split.left_out,
+        "held_out_source": split.source,
+        "operating_point": msgspec.to_builtins(training.operating_point),
         "patients_on_both_sides": split.patients_on_both_sides,
         "choices": msgspec.to_builtins(recipe),
         "data": msgspec.to_builtins(training.data),
@@ -141,15 +138,11 @@ def metrics_document(training: Training) -> dict[str, Any]:
     }
 
 
-def schedule_of(recipe: Recipe, seed: int) -> Schedule:
-    """How long and how fast a recipe's head learns."""
-    return Schedule(epochs=recipe.epochs, batch=recipe.batch, learning_rate=recipe.learning_rate, seed=seed)
-
-
-def log_split(dataset: Dataset, split: Split) -> None:
+def log_split(split: Split) -> None:
     """Say what is learned from, what is held out, and how far the two are apart."""
-    log.info("%d images, %d learned from, %d held out", len(dataset.items), len(split.train), len(split.held_out))
-    log.info("%d duplicate files left out", dataset.duplicates)
+    log.info("%s split: %d images learned from, %d held out", split.name, len(split.train), len(split.held_out))
+    if split.validation:
+        log.info("%d images are set aside to choose the operating point on", len(split.validation))
     if split.patients_on_both_sides:
         log.warning(
             "%d patients have images on both sides of the %s split: expect less on new patients",
@@ -158,26 +151,82 @@ def log_split(dataset: Dataset, split: Split) -> None:
         )
 
 
-def _fit(
-    order: Order, dataset: Dataset, pixels: Rows, *, split: Split, trunk: Trunk, clock: Clock
-) -> tuple[Any, npt.NDArray[np.float32]]:
-    """The fitted head, and the held-out images' logits in the dataset's order."""
-    recipe, schedule = order.recipe, schedule_of(order.recipe, order.seed)
-    learned = np.isin(dataset.keys, split.train)
-    targets = dataset.targets(dataset.labels)[learned]
-    new_head = partial(build_head, recipe.head, trunk.features_shape, len(dataset.labels), seed=order.seed)
-    if not recipe.frozen:
-        head = new_head()
-        with clock.stage("fit"):
-            whole = fit_whole(trunk.model, head, pixels.select(learned), targets, schedule, what="training")
-        return head, logits_of(whole, pixels.select(~learned))
-    trunk.model.trainable = False
-    with clock.stage("features"):
-        features = compute_features(pixels, dataset.keys, trunk.model, order.cache)
-    with clock.stage("fit"):
-        part = features.select(learned)
-        head = fit_head(new_head(features_rms=root_mean_square(part)), part, targets, schedule, what="training")
-    return head, logits_of(head, features.select(~learned))
+def _split(order: Order, material: Material) -> Split:
+    recipe, dataset = order.recipe, material.dataset
+    how: How = order.split or recipe.split
+    if how == "patient" and order.split is None and not any(item.patient for item in dataset.items):
+        log.warning("the data names no patients, so the split is drawn at random: a patient may be on both sides")
+        how = "random"
+    split = draw_split(
+        dataset,
+        how,
+        test_share=recipe.test_share,
+        seed=order.seed,
+        together=material.together,
+        held_out_source=order.held_out_source,
+    )
+    if not recipe.validation_share:
+        return split
+    return set_aside(split, dataset, material.together, share=recipe.validation_share)
+
+
+def _task(order: Order, material: Material, split: Split, clock: Clock) -> Task:
+    recipe = order.recipe
+    with clock.stage("weights"):
+        trunk = load_trunk(recipe.backbone, weights=order.weights, alpha=recipe.alpha, seed=order.seed)
+    if recipe.frozen and order.weights == NONE:
+        log.warning("the backbone is frozen and has random weights: expect little of this model")
+    return Task(recipe, material, split, trunk, order.cache, order.seed)
+
+
+def _operating_point(order: Order, learned: Learned, positive: str, clock: Clock) -> OperatingPoint:
+    recipe = learned.task.recipe
+    logits, targets = unseen_logits(learned, clock)
+    return choose_operating_point(
+        logits,
+        targets,
+        learned.task.material.dataset.labels.index(positive),
+        target_sensitivity=order.target_sensitivity,
+        target_accuracy=order.target_accuracy,
+        chosen_on=f"training images, {recipe.folds}-fold cross-fitted" if recipe.folds else "training images set aside",
+    )
+
+
+def _answers(learned: Learned, point: OperatingPoint, positive: str) -> Answers:
+    """About the held-out images, at the operating point."""
+    task = learned.task
+    dataset, held_out = task.material.dataset, task.split.held_out
+    return Answers(
+        images=dataset.only(held_out),
+        pixels=task.material.pixels.select(task.having(held_out)),
+        logits=learned.logits(held_out),
+        labels=dataset.labels,
+        positive=positive,
+        temperature=point.temperature,
+        threshold=point.threshold,
+        band=point.band,
+        features=features_of_trunk(task.trunk.model),
+        head=head_of(learned.head),
+    )
+
+
+def _training(order: Order, learned: Learned, point: OperatingPoint, metrics: Metrics, clock: Clock) -> Training:
+    task = learned.task
+    return Training(
+        created_at=datetime.now(UTC).replace(microsecond=0),
+        recipe=order.recipe,
+        seed=order.seed,
+        labels=task.material.dataset.labels,
+        positive=metrics.positive,
+        features=task.trunk.features_shape,
+        split=task.split,
+        data=_summary(task.material.dataset, skipped=task.material.skipped),
+        weights=task.trunk.origin,
+        operating_point=point,
+        metrics=metrics,
+        versions={package: version(package) for package in _PACKAGES},
+        seconds=clock.seconds,
+    )
 
 
 def _summary(dataset: Dataset, *, skipped: int) -> DataSummary:

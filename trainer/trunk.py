@@ -83,6 +83,32 @@ def load_trunk(name: str, *, weights: str, alpha: float = 1.0, seed: int = 0) ->
     return Trunk(model, Origin(weights=origin, sha256=hash_of(application)))
 
 
+def cut(trunk: Any, backbone: Backbone, blocks: int) -> tuple[Any, Any]:
+    """Cut a trunk in two before its last blocks; the halves share its layers and weights.
+
+    Args:
+        trunk: `(n, 224, 224, 3) float32` -> `(n, 7, 7, C) float32`.
+        backbone: Its facts.
+        blocks: How many blocks are above the cut.
+
+    Returns:
+        Pixels -> what enters the blocks, and what enters the blocks -> features.
+
+    Raises:
+        ConfigError: The network has fewer blocks.
+    """
+    if blocks > len(backbone.block_inputs):
+        raise ConfigError(
+            f"{backbone.application} has {len(backbone.block_inputs)} blocks that can learn, "
+            f"the recipe asks for {blocks}; ask for fewer"
+        )
+    network = trunk.get_layer("backbone")
+    entrance = network.get_layer(backbone.block_inputs[-blocks]).output
+    pixels = keras.Input(trunk.input_shape[1:], name="pixels")
+    lower = keras.Model(network.input, entrance)
+    return keras.Model(pixels, lower(trunk.get_layer("normalise")(pixels))), keras.Model(entrance, network.output)
+
+
 def hash_of(model: Any) -> str:
     """SHA-256 over a model's arrays in order, 64 hex digits."""
     digest = sha256()

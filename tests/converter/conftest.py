@@ -72,6 +72,7 @@ def make_line(folder: Path, head: str) -> Line:
         batch=8,
         learning_rate=1e-2 if head == "gap" else 1e-3,
         alpha=ALPHA,
+        folds=2,
     )
     cache, bundle = folder / "cache", folder / "small.bundle"
     trainer.train(trainer.Order(data=data, recipe=recipe, weights=str(weights), out=folder / "out", cache=cache))

@@ -9,7 +9,7 @@ import pytest
 from converter import convert as converter
 from edge.bundle import read_bundle
 from trainer import train as trainer
-from trainer.recipes import PAPER_MOBILENET
+from trainer.recipes import RECIPES
 
 PER_CLASS = 40
 
@@ -22,7 +22,7 @@ def test_a_few_real_x_rays_lead_to_a_bundle_that_decides_like_its_model(shared: 
         (data / label).mkdir(parents=True)
         for file in sorted((shared / "data" / "cxr" / label).iterdir())[:: 500 // PER_CLASS]:
             shutil.copy(file, data / label)
-    recipe = msgspec.structs.replace(PAPER_MOBILENET, epochs=12)
+    recipe = msgspec.structs.replace(RECIPES["paper-mobilenet"], epochs=12)
     weights = shared / "weights" / "mobilenet_imagenet_notop.weights.h5"
 
     metrics = trainer.train(

@@ -36,7 +36,7 @@ def test_a_fitted_head_tells_separable_features_apart(kind: str):
     start = build_head(kind, SHAPE, 2, seed=0)
     before = start.get_weights()
 
-    fitted = fit_head(start, features, targets, Schedule(epochs=40, batch=16, learning_rate=1e-2, seed=0), what="t")
+    fitted = fit_head(start, [features], targets, Schedule(epochs=40, batch=16, learning_rate=1e-2, seed=0), what="t")
 
     assert (logits_of(fitted, features).argmax(axis=1) == targets).mean() >= 0.98
     assert all(np.array_equal(a, b) for a, b in zip(before, start.get_weights(), strict=True))
@@ -49,7 +49,7 @@ def test_the_same_seed_fits_the_same_head():
     first, again, other = (
         fit_head(
             build_head("paper", SHAPE, 2, seed=1),
-            features,
+            [features],
             targets,
             Schedule(epochs=2, batch=16, learning_rate=1e-3, seed=seed),
             what="t",

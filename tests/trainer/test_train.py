@@ -13,13 +13,14 @@ import pytest
 
 from edge.decode import decode
 from edge.preprocess import preprocess
-from trainer import train as train_module
 from trainer.cli import main
+from trainer.dataset import read_dataset
 from trainer.model_file import read_training
-from trainer.recipes import RECIPES, Recipe
+from trainer.recipes import RECIPES, Augmentation, FineTune, Recipe
+from trainer.trunk import load_trunk
 
 NAME = "quick"
-QUICK = Recipe(name=NAME, backbone="mobilenet", head="gap", frozen=True, epochs=2, batch=8, alpha=0.25)
+QUICK = Recipe(name=NAME, backbone="mobilenet", head="gap", frozen=True, epochs=2, batch=8, alpha=0.25, folds=2)
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +65,9 @@ def test_a_run_writes_one_model_file_and_its_metrics(edge_trainer, dataset_root:
     assert wanted | {"backbone", "head", "split", "seed", "seconds"} <= set(document)
     training = read_training(tmp_path / "out" / "model.keras")
     assert (len(training.split.train), len(training.split.held_out), document["n"]) == (16, 4, 4)
+    assert training.operating_point.n == 16
+    assert "model-card.md" in {path.name for path in (tmp_path / "out").iterdir()}
+    assert "Decision support" in (tmp_path / "out" / "report.html").read_text()
     model = keras.models.load_model(tmp_path / "out" / "model.keras")
     pixels = preprocess(decode((dataset_root / "covid" / "000.png").read_bytes()))[np.newaxis].astype(np.float32)
     assert model.predict_on_batch(pixels).sum() == pytest.approx(1, abs=1e-5)
@@ -75,7 +79,7 @@ def test_the_same_seed_gives_the_same_numbers_and_nothing_is_computed_twice(
     """The second run reads pixels and features from the cache: with the pictures' decoder gone it still works."""
     first = edge_trainer(*train_arguments(dataset_root, tmp_path / "a"), "--json")
     monkeypatch.setattr("trainer.features.decode", None)
-    monkeypatch.setattr("trainer.features._forward", lambda _: None)
+    monkeypatch.setattr("trainer.features._forward", lambda *_: None)
 
     second = edge_trainer(*train_arguments(dataset_root, tmp_path / "b"), "--json")
 
@@ -86,15 +90,92 @@ def test_the_same_seed_gives_the_same_numbers_and_nothing_is_computed_twice(
 
 def test_a_backbone_that_is_not_frozen_learns(edge_trainer, dataset_root: Path, tmp_path: Path, monkeypatch):
     """Its weights, BatchNorm's statistics included, are no longer those it started from."""
-    monkeypatch.setitem(RECIPES, NAME, msgspec.structs.replace(QUICK, frozen=False, epochs=1))
+    monkeypatch.setitem(
+        RECIPES, NAME, msgspec.structs.replace(QUICK, frozen=False, epochs=1, folds=0, validation_share=0.2)
+    )
 
     run = edge_trainer(*train_arguments(dataset_root, tmp_path / "out"))
 
     assert run.code == 0, run.err
     trained = keras.models.load_model(tmp_path / "out" / "model.keras").get_layer("trunk")
-    fresh = train_module.load_trunk("mobilenet", weights="none", alpha=0.25, seed=0).model
+    fresh = load_trunk("mobilenet", weights="none", alpha=0.25, seed=0).model
     moved = [not np.array_equal(a, b) for a, b in zip(trained.get_weights(), fresh.get_weights(), strict=True)]
     assert all(moved)
+
+
+def test_a_second_stage_moves_the_last_blocks_and_nothing_below(
+    edge_trainer, dataset_root: Path, tmp_path: Path, monkeypatch
+):
+    """Nor BatchNorm's statistics anywhere; the operating point comes from images that neither stage learned from."""
+    tuned = msgspec.structs.replace(
+        QUICK, folds=0, validation_share=0.3, fine_tune=FineTune(blocks=1, epochs=2, learning_rate=1e-3)
+    )
+    monkeypatch.setitem(RECIPES, NAME, tuned)
+
+    run = edge_trainer(*train_arguments(dataset_root, tmp_path / "out"), "--json")
+
+    assert run.code == 0, run.err
+    trained = keras.models.load_model(tmp_path / "out" / "model.keras").get_layer("trunk").get_layer("backbone")
+    fresh = load_trunk("mobilenet", weights="none", alpha=0.25, seed=0).model.get_layer("backbone")
+    moved = {
+        layer.name
+        for layer, other in zip(trained.layers, fresh.layers, strict=True)
+        if not all(map(np.array_equal, layer.get_weights(), other.get_weights()))
+    }
+    assert {"conv_dw_13", "conv_pw_13"} <= moved
+    assert all("_13" in name for name in moved)
+    statistics = [layer for layer in trained.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert all((layer.moving_mean == 0).numpy().all() for layer in statistics)
+    split = read_training(tmp_path / "out" / "model.keras").split
+    assert not set(split.validation) & {*split.train, *split.held_out}
+    assert json.loads(run.out)["n_validation"] == len(split.validation) > 0
+
+
+def test_augmented_copies_are_kept_and_the_held_out_images_stay_as_they_are(
+    edge_trainer, dataset_root: Path, tmp_path: Path, monkeypatch
+):
+    """One folder of features for the images, of which the held-out ones are evaluated, and one for each copy."""
+    ranges = Augmentation(rotation_deg=10, width_shift=0.2, height_shift=0.2, shear_deg=0.2, zoom=0.2, copies=2)
+    monkeypatch.setitem(RECIPES, NAME, msgspec.structs.replace(QUICK, augmentation=ranges))
+
+    run = edge_trainer(*train_arguments(dataset_root, tmp_path / "out"))
+
+    assert run.code == 0, run.err
+    rows = [len(keys.read_text().split()) for keys in sorted((tmp_path / "cache").glob("features-*/keys.txt"))]
+    assert sorted(rows) == [16, 16, 20]
+
+
+def test_a_source_is_held_out_by_name(edge_trainer, dataset_root: Path, tmp_path: Path):
+    """And a name that nobody has is answered with those there are."""
+    files = sorted(f"{path.parent.name}/{path.name}" for path in dataset_root.glob("*/*.png"))
+    rows = [f"{file},{file.split('/')[0]},{'north' if index % 5 else 'south'}" for index, file in enumerate(files)]
+    (dataset_root / "manifest.csv").write_text("\n".join(["file,label,source", *rows]))
+    source = ("--split", "source", "--held-out-source")
+
+    wrong = edge_trainer(*train_arguments(dataset_root, tmp_path / "out"), *source, "east")
+    right = edge_trainer(*train_arguments(dataset_root, tmp_path / "out"), *source, "south", "--json")
+
+    assert (wrong.code, "north, south" in wrong.err) == (65, True)
+    document = json.loads(right.out)
+    assert [row["source"] for row in document["by_source"]] == ["south"]
+    assert (document["split"], document["held_out_source"], document["n"]) == ("source", "south", 4)
+
+
+def test_the_targets_of_the_operating_point_are_shares(edge_trainer, dataset_root: Path, tmp_path: Path):
+    """They are stated in what is written; anything but a share is a question of usage."""
+    run = edge_trainer(
+        *train_arguments(dataset_root, tmp_path / "out"),
+        "--target-sensitivity",
+        0.9,
+        "--target-accuracy",
+        0.7,
+        "--json",
+    )
+
+    point = json.loads(run.out)["operating_point"]
+    assert (point["target_sensitivity"], point["target_accuracy"], point["n"]) == (0.9, 0.7, 16)
+    with pytest.raises(SystemExit, match="2"):
+        edge_trainer(*train_arguments(dataset_root, tmp_path / "b"), "--target-accuracy", 98)
 
 
 def test_unreadable_images_are_listed_and_stop_the_run(edge_trainer, dataset_root: Path, tmp_path: Path):
@@ -141,7 +222,7 @@ def test_evaluate_leaves_out_what_was_trained_on(edge_trainer, dataset_root: Pat
     model = tmp_path / "out" / "model.keras"
     keys = read_training(model).split.train
     shutil.copytree(dataset_root, tmp_path / "learned")
-    for item in train_module.read_dataset(tmp_path / "learned").items:
+    for item in read_dataset(tmp_path / "learned").items:
         if item.sha256 not in keys:
             (tmp_path / "learned" / item.file).unlink()
 
@@ -152,6 +233,7 @@ def test_evaluate_leaves_out_what_was_trained_on(edge_trainer, dataset_root: Pat
     assert document == json.loads((tmp_path / "again" / "metrics.json").read_bytes())
     assert document["left_out_as_trained_on"] == 16
     assert document["confusion_matrix"] == trained["confusion_matrix"]
+    assert "Decision support" in (tmp_path / "again" / "report.html").read_text()
     assert (nothing.code, "every image of the data was trained on" in nothing.err) == (65, True)
 
 

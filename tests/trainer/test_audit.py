@@ -21,8 +21,8 @@ from trainer.audit_record import Audit
 from trainer.cli import main
 from trainer.trunk import load_trunk
 
-COUNT = 60
-FARTHER = 12
+COUNT = 48
+FARTHER = 8
 PLAINER = 60
 Film = npt.NDArray[np.uint8]
 Save = Callable[[Film, Path, bool], None]

@@ -104,7 +104,7 @@ def _comparison(fits: Fits, seeds: Sequence[int], runs: Sequence[Run], positive:
         columns=(*fits.columns.numbers, *fits.columns.categories),
         recipes=tuple(fits.recipes),
         features={PIXELS: PIXEL_FEATURES}
-        | {name: f"{name}'s last feature map, averaged over its positions" for name in fits.backbones},
+        | dict.fromkeys(fits.backbones, "the last feature map of the frozen network, averaged over its positions"),
         versions=versions(),
         created_at=datetime.now(UTC).replace(microsecond=0),
     )

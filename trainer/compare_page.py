@@ -71,7 +71,7 @@ def _content(comparison: Comparison) -> dict[str, object]:
         "network_rows": [_network_row(summary) for summary in comparison.networks],
         "table_1": _table_1(comparison),
         "doubts": TABLE_1_DOUBTS,
-        "feature_sets": list(comparison.features),
+        "feature_sets": [(_name(name), words) for name, words in comparison.features.items()],
         "method_rows": [_method_row(method, comparison) for method in METHODS],
         "settings": [(method.title, method.settings) for method in METHODS],
         "limits": limits(comparison),
@@ -200,8 +200,9 @@ def _share(spread: Spread | None) -> Cell:
 
 def _area(spread: Spread | None) -> Cell:
     if spread is None or spread.sd is None:
-        return Cell(number(spread.mean) if spread else UNKNOWN)
-    return Cell(number(spread.mean), (f"{number(spread.low)} to {number(spread.high)}", f"sd {number(spread.sd)}"))
+        return Cell(number(spread.mean, 4) if spread else UNKNOWN)
+    low, high, sd = (number(value, 4) for value in (spread.low, spread.high, spread.sd))
+    return Cell(number(spread.mean, 4), (f"{low} to {high}", f"sd {sd}"))
 
 
 def _seeds(count: int) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
+from converter.keys import version_of
 from edge.bundle import TRAINED_ON_DIGITS, Bundle, Card, Parity
 from trainer.evaluate import Metrics
 from trainer.heads import Schedule
-from trainer.limits import one_source_per_class
 from trainer.model_file import Training
+from trainer.report.limits import one_source_per_class
 from trainer.split import Split
 
 
@@ -25,6 +26,7 @@ def make_bundle(
     trained_sha256: str,
     head_sha256: str,
     calibration_images: int,
+    version: int | None = None,
 ) -> Bundle:
     """Put a model and its card together.
 
@@ -37,6 +39,7 @@ def make_bundle(
         trained_sha256: Of the trainer's head's weights, by which the model is known again.
         head_sha256: Of the refitted head's weights.
         calibration_images: How many images the quantizer saw.
+        version: Of the bundle; by default the time of its making.
     """
     recipe = training.recipe
     history = {
@@ -45,9 +48,11 @@ def make_bundle(
         "trained_head_sha256": trained_sha256,
         "refit": {**asdict(refit), "head_sha256": head_sha256},
     }
+    created_at = datetime.now(UTC).replace(microsecond=0)
     card = Card(
         name=recipe.name,
-        created_at=datetime.now(UTC).replace(microsecond=0),
+        created_at=created_at,
+        version=version_of(created_at) if version is None else version,
         model_sha256=sha256(model).hexdigest(),
         labels=training.labels,
         positive=training.positive,

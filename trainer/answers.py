@@ -6,7 +6,8 @@ in how they are judged.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +18,8 @@ from trainer.dataset import Dataset
 from trainer.evaluate import Metrics, evaluate
 from trainer.evidence import Evidence, mistakes
 from trainer.explain import heatmaps
+from trainer.features import BATCH, forward
 from trainer.store import Rows
-
-BATCH: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,11 +91,7 @@ def evidence_of(answers: Answers) -> Evidence:
 
 def features_of_trunk(trunk: Any) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
     """How a Keras backbone comes to features."""
-
-    def features(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        return np.asarray(trunk(pixels.astype(np.float32), training=False))
-
-    return features
+    return partial(forward, trunk)
 
 
 def features_of_bundle(classifier: Classifier) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:

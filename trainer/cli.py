@@ -186,7 +186,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _audit(arguments: argparse.Namespace) -> int:
-    from trainer.audit import FAILED, PAGE_NAME, Order, audit  # noqa: PLC0415 - TensorFlow takes seconds
+    from trainer.audit.audit import FAILED, PAGE_NAME, Order, audit  # noqa: PLC0415 - TensorFlow takes seconds
     from trainer.features import default_cache  # noqa: PLC0415 - likewise
 
     record = audit(
@@ -209,7 +209,7 @@ def _audit(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from trainer.compare import PAGE_NAME, Order, compare  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
+    from trainer.comparison.compare import PAGE_NAME, Order, compare  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
     from trainer.features import default_cache  # noqa: PLC0415 - likewise
 
     document = compare(

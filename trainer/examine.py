@@ -27,7 +27,7 @@ from trainer.features import compute_features, decode_images
 from trainer.heads import logits_of
 from trainer.model_file import MODEL_NAME, read_model
 from trainer.progress import progress
-from trainer.report import REPORT_NAME, write_report
+from trainer.report.report import REPORT_NAME, write_report
 from trainer.store import Rows
 from trainer.train import METRICS_NAME, write_document
 

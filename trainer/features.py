@@ -81,6 +81,22 @@ def compute_features(
     return cached_features(pixels, keys, _forward(trunk, view), store, what=what)
 
 
+def forward(model: Any, pixels: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What a network makes of one batch of images, `(n, H, W, C) float32`.
+
+    Compiled, since a network that is called layer by layer keeps all that lies between: 3 GB of VGG19's for 32 images.
+
+    Args:
+        model: `(n, 224, 224, 3) float32` -> `(n, H, W, C) float32`.
+        pixels: `(n, 224, 224, 3), RGB, 0-255`, n up to `BATCH`.
+    """
+    # A short batch is filled up: a second shape would be compiled anew and may round differently.
+    full = np.zeros((BATCH, *pixels.shape[1:]), np.float32)
+    full[: len(pixels)] = pixels
+    features: npt.NDArray[np.float32] = model.predict_on_batch(full)[: len(pixels)]
+    return features
+
+
 def cached_features(
     pixels: Rows, keys: Sequence[str], compute: Compute, store: Store, *, what: str = "features"
 ) -> Rows:
@@ -96,11 +112,7 @@ def cached_features(
 
 def _forward(model: Any, view: View | None) -> Compute:
     def compute(pixels: npt.NDArray[np.uint8], keys: Sequence[str]) -> npt.NDArray[np.float32]:
-        # A short batch is filled up: a second shape would be compiled anew and may round differently.
-        full = np.zeros((BATCH, *pixels.shape[1:]), np.float32)
-        full[: len(pixels)] = view(pixels, keys) if view else pixels
-        features: npt.NDArray[np.float32] = model.predict_on_batch(full)[: len(pixels)]
-        return features
+        return forward(model, view(pixels, keys) if view else pixels)
 
     return compute
 

@@ -20,11 +20,11 @@ from trainer.evaluate import Metrics, positive_label
 from trainer.explain import head_of
 from trainer.learn import Learned, Task, learn, unseen_logits
 from trainer.material import Material, open_data
-from trainer.model_card import MODEL_CARD_NAME, write_model_card
 from trainer.model_file import MODEL_NAME, DataSummary, TrainedModel, Training, write_model
 from trainer.operating_point import TARGET_ACCURACY, TARGET_SENSITIVITY, OperatingPoint, choose_operating_point
 from trainer.recipes import Recipe
-from trainer.report import REPORT_NAME, write_report
+from trainer.report.model_card import MODEL_CARD_NAME, write_model_card
+from trainer.report.report import REPORT_NAME, write_report
 from trainer.split import How, Split, draw_split, set_aside
 from trainer.trunk import NONE, load_trunk
 

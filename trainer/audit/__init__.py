@@ -1,0 +1,1 @@
+"""Is it the disease or the source? Read `audit.py` first."""

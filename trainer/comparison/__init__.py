@@ -1,0 +1,1 @@
+"""The paper's study beside the methods of its related work. Read `compare.py` first."""

@@ -1,0 +1,1 @@
+"""What was measured, as pages for people: nothing is measured here. Read `report.py` first."""

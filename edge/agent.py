@@ -16,15 +16,16 @@ from threading import Event, Thread
 from typing import Final
 
 from edge.assess import Assessor
-from edge.bundle import read_bundle
+from edge.bundle import Bundle, read_bundle
 from edge.clock import clock_synced
 from edge.config import AgentConfig
 from edge.decode import decode
-from edge.errors import ConfigError, QuarantineError
+from edge.errors import BundleError, ConfigError, QuarantineError
 from edge.explain import as_rows
 from edge.intake.folder import FolderIntake
 from edge.messages import Address, Report, report_id
 from edge.outbox import Outbox
+from edge.signature import Trust
 from edge.study import Capture, Finding
 
 OUTBOX_NAME: Final = "outbox.sqlite3"
@@ -43,18 +44,55 @@ def run(config: AgentConfig, stop: Event) -> None:
     """
     config.broker.host_and_port  # noqa: B018 - refuses a bad address before anything is loaded
     state_dir, address = config.state_dir, Address(config.broker.prefix, config.site, config.device_name)
-    bundle = read_bundle(config.model_path)
+    bundle = read_bundle(config.model_path, Trust.of(config.trust, allow_unsigned=config.allow_unsigned))
     intake = FolderIntake(
         [Path(folder) for folder in config.watch], settle_s=config.settle_s, patience_s=config.patience_s
     )
     with _only_agent(state_dir), Outbox(state_dir / OUTBOX_NAME) as outbox:
+        refuse_older(bundle, outbox, allow_older=config.allow_older)
         assessor = Assessor(bundle, runtime=config.runtime, threads=config.threads)
-        log.info(
-            "model %s on %s, %d reports owed", assessor.identity.id, assessor.identity.runtime, outbox.count_owed()
-        )
-        log.info("not validated on: %s", assessor.card.not_validated_on)
+        remember_version(bundle, outbox)
+        log_model(bundle, assessor, reports_owed=outbox.count_owed())
         with _publishing(config, address, assessor, state_dir, stop):
             process(intake, assessor, outbox, address, stop)
+
+
+def refuse_older(bundle: Bundle, outbox: Outbox, *, allow_older: bool) -> None:
+    """Refuse to go back to a version that this box has left behind. Nobody speaks for an unsigned bundle's version.
+
+    Raises:
+        BundleError: A newer bundle of this name and key has run here, and going back was not asked for.
+    """
+    newest = int(outbox.fact(_version_fact(bundle)) or 0)
+    if bundle.signer is None or bundle.card.version >= newest:
+        return
+    if not allow_older:
+        raise BundleError(
+            f"{bundle.model_id} is version {bundle.card.version}, and this box has run version {newest} of "
+            f"{bundle.card.name} by the same key; give --allow-older if you want to go back"
+        )
+    log.warning("going back from version %d of %s to %d, as asked", newest, bundle.card.name, bundle.card.version)
+
+
+def remember_version(bundle: Bundle, outbox: Outbox) -> None:
+    """Note that a bundle runs here. The highest version stays: going back must be asked for at every start."""
+    name = _version_fact(bundle)
+    if bundle.signer is not None and bundle.card.version > int(outbox.fact(name) or 0):
+        outbox.remember(name, str(bundle.card.version))
+
+
+def _version_fact(bundle: Bundle) -> str:
+    return f"newest version of {bundle.card.name} by {bundle.signer}"
+
+
+def log_model(bundle: Bundle, assessor: Assessor, *, reports_owed: int) -> None:
+    """What runs here, on whose word, and what nobody has tried with it."""
+    log.info("model %s on %s, %d reports owed", bundle.model_id, assessor.identity.runtime, reports_owed)
+    if bundle.signer is None:
+        log.warning("no trusted key signed this bundle; it runs because that was allowed, and every report says so")
+    else:
+        log.info("version %d, signed by the trusted key %s", bundle.card.version, bundle.signer)
+    log.info("not validated on: %s", bundle.card.not_validated_on)
 
 
 def process(intake: FolderIntake, assessor: Assessor, outbox: Outbox, address: Address, stop: Event) -> None:

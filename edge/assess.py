@@ -41,7 +41,7 @@ class Assessor:
         self.identity: Final = ModelIdentity(
             id=bundle.model_id,
             sha256=bundle.card.model_sha256,
-            signed=False,
+            signed=bundle.signer is not None,
             runtime=self._classifier.runtime,
             validated_on=bundle.card.validated_on,
             not_validated_on=bundle.card.not_validated_on,

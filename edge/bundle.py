@@ -1,47 +1,38 @@
-"""The bundle: one file that holds all a box needs, `card.json` and `model.tflite` in a plain zip.
+"""The bundle: one file that holds all a box needs, `card.json`, `model.tflite` and `signature.json` in a plain zip.
 
-A bundle has exactly one valid byte sequence for a given card and model (stored, fixed order, fixed times). The reader
-writes the same card and model again and compares, so a byte flipped, cut off, added or hidden anywhere is refused
-before the model reaches an interpreter. `unzip -p BUNDLE card.json` reads the card with standard tools.
+A bundle has exactly one valid byte sequence for a given card, model and signature (`edge.canonical_zip`), so a byte
+flipped, cut off, added or hidden anywhere is refused. A box reads it with a `Trust`: then the signature is verified
+before the card is believed and before the model can reach an interpreter. `unzip -p BUNDLE card.json` reads the card
+with standard tools.
 """
 
-import io
 import os
-import struct
-import zipfile
-import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from math import isfinite
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
+from edge.canonical_zip import pack_entries, unpack_entries
 from edge.decide import Band
 from edge.errors import BundleError, ConfigError
 from edge.preprocess import PREPROCESSING, SIDE_PX
+from edge.signature import Signature, Trust
 
 CARD_NAME: Final = "card.json"
 MODEL_NAME: Final = "model.tflite"
+SIGNATURE_NAME: Final = "signature.json"
 CARD_SCHEMA: Final = "xray.card/1"
 TRAINED_ON_DIGITS: Final = 12
 """Of an image's SHA-256 in the card: enough to know the image again."""
 MAX_SIZE_BYTES: Final = 512 * 1024 * 1024
 
-_ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-_LOCAL_HEADER_BYTES: Final = 30
-_ZIP_ERRORS: Final = (  # what zipfile raises on damaged bytes
-    zipfile.BadZipFile,
-    struct.error,
-    zlib.error,
-    OSError,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,
-    EOFError,
-)
+_SIGNED: Final = (CARD_NAME, MODEL_NAME)
+_LAYOUTS: Final = (_SIGNED, (*_SIGNED, SIGNATURE_NAME))
 
 
 class Parity(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +61,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: The recipe's name.
         created_at: Aware UTC.
+        version: Grows from bundle to bundle of the same name, so that a box can refuse to go back; 0 in old bundles.
         model_sha256: Of `model.tflite`, 64 hex digits.
         labels: In the order of the model's logits.
         positive: The label whose presence is looked for; sensitivity speaks of it.
@@ -108,6 +100,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     temperature: float = 1.0
     band: Band = (0.5, 0.5)
     parity: Parity | None = None
+    version: Annotated[int, msgspec.Meta(ge=0)] = 0
     licence: str = "not stated"
     preprocessing: str = PREPROCESSING
     input_shape: tuple[int, int, int] = (SIDE_PX, SIDE_PX, 3)
@@ -132,10 +125,19 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A card and the model it speaks of; `read_bundle` returns no other kind."""
+    """A card and the model it speaks of; `read_bundle` returns no other kind.
+
+    Attributes:
+        card: What the bundle says of itself.
+        model: Content of the `.tflite`.
+        signature: As it stands in the file, believed or not.
+        signer: Fingerprint of the trusted key whose signature was found to fit; None where nobody trusted vouches.
+    """
 
     card: Card
     model: bytes = field(repr=False)
+    signature: Signature | None = None
+    signer: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a model that is not the one the card was written for."""
@@ -151,12 +153,17 @@ class Bundle:
         return f"{self.card.name}@{self.card.model_sha256[:12]}"
 
 
-def read_bundle(path: Path) -> Bundle:
+def read_bundle(path: Path, trust: Trust | None = None) -> Bundle:
     """Read and verify a bundle.
 
+    Args:
+        path: The file.
+        trust: Whose bundles are run here. None leaves the signature alone, for programs that only measure a bundle.
+
     Raises:
-        ConfigError: There is no such file.
-        BundleError: The file is not byte for byte what the converter wrote, or its card is not one this version reads.
+        ConfigError: There is no such file, or nobody said whom to trust.
+        BundleError: The file is not byte for byte what the converter wrote, nobody trusted signed it, or its card is
+            not one this version reads.
     """
     try:
         size_bytes = path.stat().st_size
@@ -172,9 +179,9 @@ def read_bundle(path: Path) -> Bundle:
             f"expected a bundle at {path}, a file of 1 to {MAX_SIZE_BYTES:,} bytes, got {size_bytes:,}; copy it again"
         )
     try:
-        return unpack(content)
-    except BundleError as error:
-        raise BundleError(f"{path}: {error}") from error
+        return unpack(content, trust)
+    except (BundleError, ConfigError) as error:
+        raise type(error)(f"{path}: {error}") from error
 
 
 def write_bundle(bundle: Bundle, path: Path) -> None:
@@ -200,46 +207,35 @@ def write_bundle(bundle: Bundle, path: Path) -> None:
 
 def pack(bundle: Bundle) -> bytes:
     """The one byte sequence of this bundle."""
-    card = msgspec.json.format(msgspec.json.encode(bundle.card), indent=2)
-    return _zip_of(card, bundle.model)
+    entries = signed_entries(bundle)
+    if bundle.signature is not None:
+        entries[SIGNATURE_NAME] = bundle.signature.to_json()
+    return pack_entries(entries)
 
 
-def unpack(content: bytes) -> Bundle:
-    """Verify a bundle's bytes and take it apart.
+def signed_entries(bundle: Bundle) -> dict[str, bytes]:
+    """The entries that a signature speaks of."""
+    card_json = msgspec.json.format(msgspec.json.encode(bundle.card), indent=2)
+    return {CARD_NAME: card_json, MODEL_NAME: bundle.model}
+
+
+def unpack(content: bytes, trust: Trust | None = None) -> Bundle:
+    """Verify a bundle's bytes, then its signature, and only then take it apart.
 
     Raises:
-        BundleError: Not a bundle, or not byte for byte what `pack` wrote.
+        ConfigError: Nobody said whom to trust.
+        BundleError: Not a bundle, not byte for byte what `pack` wrote, or signed by nobody trusted.
     """
+    entries = unpack_entries(content, _LAYOUTS)
+    signature = Signature.from_json(entries.pop(SIGNATURE_NAME)) if SIGNATURE_NAME in entries else None
+    signer = None if trust is None else trust.signer(entries, signature)
+    return Bundle(
+        _card_of(entries), entries[MODEL_NAME], signature, signer=None if signer is None else signer.fingerprint
+    )
+
+
+def _card_of(entries: Mapping[str, bytes]) -> Card:
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entries = archive.infolist()
-    except _ZIP_ERRORS as error:
-        raise BundleError(f"the bundle is damaged ({error}); copy it again") from error
-    names = [entry.filename for entry in entries]
-    if names != [CARD_NAME, MODEL_NAME]:
-        raise BundleError(f"expected {CARD_NAME} and {MODEL_NAME} in this order, got {names[:5]}; copy it again")
-    card_json, model = (_stored_bytes(content, entry) for entry in entries)
-    if _zip_of(card_json, model) != content:  # checks both entries' CRC on the way
-        raise BundleError("the bundle is damaged: not byte for byte what the converter wrote; copy it again")
-    try:
-        card = msgspec.json.decode(card_json, type=Card)
-    except msgspec.DecodeError as error:
+        return msgspec.json.decode(entries[CARD_NAME], type=Card)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleError(f"{CARD_NAME} is not a card this version reads: {error}") from error
-    return Bundle(card, model)
-
-
-def _stored_bytes(content: bytes, entry: zipfile.ZipInfo) -> bytes:
-    """What an uncompressed entry would hold if it were written as `_zip_of` writes it; the comparison tells."""
-    start = entry.header_offset + _LOCAL_HEADER_BYTES + len(entry.filename)
-    return content[start : start + entry.file_size]
-
-
-def _zip_of(card_json: bytes, model: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in ((CARD_NAME, card_json), (MODEL_NAME, model)):
-            entry = zipfile.ZipInfo(name, _ZIP_EPOCH)
-            entry.create_system = 3  # Unix, wherever it is written
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, content)
-    return buffer.getvalue()

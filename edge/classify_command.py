@@ -70,6 +70,13 @@ def text_line(result: FileFinding | FileError) -> str:
     return f"{result.file}: {result.decision.upper()} ({shares})"
 
 
+def closing_lines(assessor: Assessor) -> list[str]:
+    """What whoever reads the results should know of the model."""
+    identity = assessor.identity
+    unsigned = [] if identity.signed else [f"{identity.id} is NOT SIGNED by a key that is trusted here"]
+    return [*unsigned, f"{identity.id}, not validated on: {identity.not_validated_on}", NOTICE]
+
+
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:

@@ -53,6 +53,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="BUNDLE", help="the bundle that edge-converter made")
+    parser.add_argument(
+        "--trust", metavar="KEY", action="append", help="run bundles this public key signed: a .pub file, or its line"
+    )
+    parser.add_argument(
+        "--allow-unsigned",
+        action="store_const",
+        const=True,
+        help="also run a bundle that no trusted key signed; every report then says so",
+    )
     parser.add_argument("--config", metavar="FILE", help="TOML file (default: $EDGE_AGENT_CONFIG)")
     parser.add_argument(
         "--runtime", choices=("auto", "litert", "tflite-runtime"), help="interpreter (default: the first installed)"
@@ -63,6 +72,9 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
 def _add_agent_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watch", metavar="DIR", action="append", help="folder to take images from; may be repeated")
     parser.add_argument("--state", metavar="DIR", help="folder of the outbox (default: .edge-agent in the watched one)")
+    parser.add_argument(
+        "--allow-older", action="store_const", const=True, help="run an older version than this box has run before"
+    )
     parser.add_argument("--site", help="the clinic's name in topics (default: clinic)")
     parser.add_argument("--device", help="this box's name in topics (default: this machine's name)")
     parser.add_argument("--settle-s", metavar="S", help="read a file once unchanged for this long (default: 1)")
@@ -78,7 +90,8 @@ def _add_classify(commands: Any) -> None:
         "classify",
         help="classify images at hand, without a broker",
         description=f"Classify images and print one line each. {NOTICE}",
-        epilog="exit code 65 if an image could not be read; the others are classified all the same.",
+        epilog="exit code 65 if an image could not be read; the others are classified all the same. "
+        "No state is kept, so a trusted bundle of any version will do.",
     )
     _add_model_options(parser)
     parser.add_argument("images", nargs="+", metavar="IMAGE", type=Path, help="PNG, JPEG, WebP, TIFF or DICOM file")
@@ -103,6 +116,9 @@ def _add_demo(commands: Any) -> None:
 
 _AGENT_KEYS: Final = (
     "model",
+    "trust",
+    "allow_unsigned",
+    "allow_older",
     "runtime",
     "threads",
     "watch",
@@ -137,10 +153,12 @@ def _run(arguments: argparse.Namespace) -> int:
 def _classify(arguments: argparse.Namespace) -> int:
     from edge.assess import Assessor  # noqa: PLC0415 - `--help` needs no interpreter
     from edge.bundle import read_bundle  # noqa: PLC0415
-    from edge.classify_command import FileError, classify_file, text_line  # noqa: PLC0415
+    from edge.classify_command import FileError, classify_file, closing_lines, text_line  # noqa: PLC0415
+    from edge.signature import Trust  # noqa: PLC0415
 
     config = _config(arguments)
-    assessor = Assessor(read_bundle(config.model_path), runtime=config.runtime, threads=config.threads)
+    trust = Trust.of(config.trust, allow_unsigned=config.allow_unsigned)
+    assessor = Assessor(read_bundle(config.model_path, trust), runtime=config.runtime, threads=config.threads)
     if arguments.heatmap is not None:
         arguments.heatmap.mkdir(parents=True, exist_ok=True)
     code = 0
@@ -149,7 +167,7 @@ def _classify(arguments: argparse.Namespace) -> int:
         if isinstance(result, FileError):
             code = QuarantineError.exit_code
         print(msgspec.json.encode(result).decode() if arguments.json else text_line(result), flush=True)
-    print(f"{assessor.identity.id}, not validated on: {assessor.card.not_validated_on}\n{NOTICE}", file=sys.stderr)
+    print("\n".join(closing_lines(assessor)), file=sys.stderr)
     return code
 
 

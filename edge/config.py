@@ -88,6 +88,9 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     Attributes:
         model: The bundle's file.
+        trust: Public keys whose bundles the box runs: each the line itself, or the `.pub` file that holds it.
+        allow_unsigned: Run a bundle that none of them signed, too; every report then says `"signed": false`.
+        allow_older: Run a signed bundle of a lower version than one of its name that ran here before.
         site: The clinic's name in topics.
         device: The box's name in topics; unique at the broker.
         watch: Folders to take images from; finished ones move to `archive/` inside, unreadable ones to `quarantine/`.
@@ -102,6 +105,9 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """
 
     model: str = ""
+    trust: tuple[str, ...] = ()
+    allow_unsigned: bool = False
+    allow_older: bool = False
     site: str = "clinic"
     device: str = ""
     watch: tuple[str, ...] = ()

@@ -47,7 +47,7 @@ class ConfigError(StopError):
 
 
 class BundleError(StopError):
-    """The bundle is not what the converter wrote."""
+    """The bundle is not what the converter wrote, or nobody whom this box trusts signed it."""
 
     exit_code = 65
 

@@ -111,8 +111,9 @@ def start() -> Iterator[Start]:
 
 @pytest.fixture
 def agent(start: Start) -> Start:
-    """Start `edge-agent`."""
-    return lambda *arguments, **options: start(sys.executable, "-m", "edge.cli", *arguments, **options)
+    """Start `edge-agent`, which may run the demo's unsigned bundle; test_trust.py does without this permission."""
+    allowed = {"EDGE_AGENT_ALLOW_UNSIGNED": "true"}
+    return lambda *arguments, env=None: start(sys.executable, "-m", "edge.cli", *arguments, env=allowed | (env or {}))
 
 
 @pytest.fixture

@@ -61,8 +61,9 @@ def main() -> int:
             (watched / "image.png").write_bytes(image.read_bytes())
             time.sleep(1.1)  # the agent takes a file that has settled
             tensorflow = [sys.executable, "-c", "import tensorflow; print('imported')"]
-            classify = [*agent, "classify", str(image), "--model", options.model, "--json"]
-            run = [*agent, "--model", options.model, "--watch", str(watched), "--broker", "127.0.0.1:1"]
+            bundle = ["--model", options.model, "--allow-unsigned"]
+            classify = [*agent, "classify", str(image), *bundle, "--json"]
+            run = [*agent, *bundle, "--watch", str(watched), "--broker", "127.0.0.1:1"]
             times = (
                 seconds_until(tensorflow, "imported"),
                 seconds_until(classify, '"decision"'),

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.bundle import Bundle, Card, pack, read_bundle, unpack, write_bundle
+from edge.canonical_zip import pack_entries
 from edge.errors import BundleError, ConfigError
 
 MODEL = bytes(range(256)) * 8
@@ -96,6 +97,9 @@ def test_cut_off_and_padded_bundles_are_refused(length: int, padding: bytes):
         ["card.json", "../model.tflite"],
         ["card.json", "model.tflite", "model.tflite"],
         ["card.json", "model.tflite", "more"],
+        ["card.json", "model.tflite", "signature.json", "more"],
+        ["card.json", "signature.json", "model.tflite"],
+        ["/etc/passwd", "model.tflite"],
     ],
 )
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
@@ -106,7 +110,7 @@ def test_other_zips_are_refused(names: list[str]):
         for name in names:
             archive.writestr(name, b"{}")
 
-    with pytest.raises(BundleError, match="copy it again"):
+    with pytest.raises(BundleError, match=r"copy it again|holds 'model.tflite' twice"):
         unpack(buffer.getvalue())
 
 
@@ -119,6 +123,53 @@ def test_a_zip_bomb_is_refused_before_it_unfolds():
 
     with pytest.raises(BundleError, match="not byte for byte"):
         unpack(buffer.getvalue())
+
+
+def test_ten_thousand_entries_are_refused_at_the_third():
+    """What a zip says of itself costs no time and no memory: nothing reads its directory."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number in range(10_000):
+            archive.writestr(f"{number}", b"")
+
+    with pytest.raises(BundleError, match=r"got \['0', '1', '2', '3'\]"):
+        unpack(buffer.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "this is no bundle"),
+        (CONTENT[:10], "cut off in the middle of a header"),
+        (CONTENT[:500], "cut off, or damaged: 'card.json'"),
+        (CONTENT[: len(CONTENT) // 2], "cut off, or damaged: 'model.tflite'"),
+        (CONTENT[:-5], "cut off, 5 bytes are missing"),
+        (CONTENT + b"12", "2 bytes were added behind"),
+        (b"12" + CONTENT, "this is no bundle"),
+    ],
+)
+def test_the_reason_of_a_refusal_is_told(content: bytes, complaint: str):
+    """A renamed picture, a copy that stopped halfway and one with something behind it have different remedies."""
+    with pytest.raises(BundleError, match=complaint):
+        unpack(content)
+
+
+@pytest.mark.parametrize("card", [b"", b"{}", b'{"\xeb": 1}', b'{"recipe": ' + b"[" * 100_000])
+def test_what_is_no_card_is_refused(card: bytes):
+    """No bytes in the card's place bring down the reader, be they broken text or nested without end."""
+    with pytest.raises(BundleError, match="is not a card this version reads"):
+        unpack(pack_entries({"card.json": card, "model.tflite": MODEL}))
+
+
+def test_a_card_of_an_old_converter_is_read():
+    """A card without the fields that came later means what it meant."""
+    card = msgspec.to_builtins(a_card())
+    del card["version"]
+
+    bundle = unpack(pack_entries({"card.json": msgspec.json.encode(card), "model.tflite": MODEL}))
+
+    assert bundle.card == a_card()
+    assert bundle.card.version == 0
 
 
 def test_a_model_of_another_card_is_refused():
@@ -138,21 +189,16 @@ def test_a_model_of_another_card_is_refused():
         ({"band": [0.4, 1.1]}, "around the threshold"),
         ({"schema": "xray.card/2"}, "this version cannot read it"),
         ({"created_at": "yesterday"}, "created_at"),
+        ({"version": -1}, "version"),
     ],
 )
 def test_a_card_that_contradicts_itself_is_refused(changes: dict[str, object], complaint: str):
     """The reader says which field is wrong."""
     card = {**msgspec.to_builtins(a_card()), **changes}
-    buffer = io.BytesIO()
-    good = zipfile.ZipFile(io.BytesIO(CONTENT))
-    with good, zipfile.ZipFile(buffer, "w") as archive:
-        for entry, content in ((good.infolist()[0], msgspec.json.encode(card)), (good.infolist()[1], MODEL)):
-            info = zipfile.ZipInfo(entry.filename, entry.date_time)
-            info.external_attr, info.create_system = entry.external_attr, entry.create_system
-            archive.writestr(info, content)
+    content = pack_entries({"card.json": msgspec.json.encode(card), "model.tflite": MODEL})
 
     with pytest.raises(BundleError, match=complaint):
-        unpack(buffer.getvalue())
+        unpack(content)
 
 
 def test_a_missing_bundle_names_the_place_and_the_remedy(tmp_path: Path):

@@ -22,14 +22,21 @@ def test_flags_win_over_environment_over_file(tmp_path: Path):
 
 def test_every_key_can_come_from_the_environment():
     """Numbers, truth values and lists are written as text."""
-    environ = {"EDGE_AGENT_WATCH": "/a:/b", "EDGE_AGENT_BROKER_TLS": "true", "EDGE_AGENT_SETTLE_S": "2.5"}
+    environ = {
+        "EDGE_AGENT_WATCH": "/a:/b",
+        "EDGE_AGENT_TRUST": "/a.pub:ed25519-00",
+        "EDGE_AGENT_ALLOW_UNSIGNED": "false",
+        "EDGE_AGENT_BROKER_TLS": "true",
+        "EDGE_AGENT_SETTLE_S": "2.5",
+    }
 
     config = load({}, environ=environ)
 
     assert config.watch == ("/a", "/b")
-    assert config.broker.tls is True
+    assert config.trust == ("/a.pub", "ed25519-00")
+    assert (config.broker.tls, config.allow_unsigned) == (True, False)
     assert config.settle_s == 2.5
-    assert len(known_keys()) == 23
+    assert len(known_keys()) == 26
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,19 @@
 """The command `edge-converter`: a trained model in, an int8 bundle that decides the same out."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edge.command_line import command_parser
 from trainer.cli import print_document, run_quietly
+
+if TYPE_CHECKING:
+    from converter.keys import SigningKey
+
+log = logging.getLogger(__name__)
 
 _EPILOG: Final = """\
 exit codes: 0 done, 1 the int8 model does not decide like the refitted one, 2 usage, 65 bad input data,
@@ -28,6 +34,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_convert(commands)
     _add_parity(commands)
+    _add_keygen(commands)
+    _add_sign(commands)
     return parser
 
 
@@ -41,6 +49,10 @@ def _add_convert(commands: Any) -> None:
     parser.add_argument("model", metavar="MODEL.keras", type=Path, help="written by edge-trainer")
     parser.add_argument("--out", required=True, metavar="BUNDLE", type=Path, help="the file to write; must not exist")
     parser.add_argument("--seed", type=int, default=0, help="of the calibration sample and the refitting (default: 0)")
+    parser.add_argument(
+        "--version", metavar="N", type=_version, help="of the bundle; a box refuses to go back (default: UNIX time)"
+    )
+    _add_key_options(parser, required=False)
     _add_data_options(parser)
 
 
@@ -56,6 +68,50 @@ def _add_parity(commands: Any) -> None:
     _add_data_options(parser)
 
 
+def _add_keygen(commands: Any) -> None:
+    parser = commands.add_parser(
+        "keygen",
+        help="make a key that signs bundles",
+        description="Make an Ed25519 key. The private half signs and stays here; FILE.pub goes to the boxes (--trust).",
+    )
+    parser.set_defaults(command=_keygen)
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", type=Path, help="of the private key, or a folder; never overwritten"
+    )
+    _add_passphrase_option(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+
+
+def _add_sign(commands: Any) -> None:
+    parser = commands.add_parser(
+        "sign",
+        help="sign a bundle that is there already",
+        description="Write the same bundle with a signature. The model is not touched.",
+    )
+    parser.set_defaults(command=_sign)
+    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="made by edge-converter, signed or not")
+    parser.add_argument("--out", required=True, metavar="BUNDLE2", type=Path, help="the file to write; must not exist")
+    _add_key_options(parser, required=True)
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+
+
+def _add_key_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    parser.add_argument(
+        "--key", metavar="KEY", required=required, type=Path, help="private key that signs the bundle (see keygen)"
+    )
+    _add_passphrase_option(parser)
+
+
+def _add_passphrase_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--passphrase-file", metavar="FILE", type=Path, help="holds the private key's passphrase")
+
+
+def _version(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 2**63:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+    return int(text)
+
+
 def _add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="DATA", type=Path, help="the folder the model was trained on")
     parser.add_argument("--cache", metavar="DIR", type=Path, help="pixels and features (default: ~/.cache/edge-xray)")
@@ -63,6 +119,7 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
+    key = None if arguments.key is None else _signing_key(arguments)
     from converter.convert import Order, convert  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
     from trainer.features import default_cache  # noqa: PLC0415 - likewise
 
@@ -73,6 +130,8 @@ def _convert(arguments: argparse.Namespace) -> int:
             out=arguments.out,
             cache=arguments.cache or default_cache(),
             seed=arguments.seed,
+            key=key,
+            version=arguments.version,
         )
     )
     return print_document(document, arguments)
@@ -84,6 +143,48 @@ def _parity(arguments: argparse.Namespace) -> int:
 
     document = parity(arguments.model, arguments.bundle, arguments.data, arguments.cache or default_cache())
     return print_document(document, arguments)
+
+
+def _keygen(arguments: argparse.Namespace) -> int:
+    from converter.keys import make_key, read_passphrase  # noqa: PLC0415 - not every command needs cryptography
+
+    made = make_key(arguments.out, passphrase=read_passphrase(arguments.passphrase_file))
+    log.info("private key, keep it where only you can read it and in no box: %s", made.private)
+    log.info("public key, for --trust on each box: %s", made.public)
+    log.info("fingerprint, for people to compare: %s", made.key.fingerprint)
+    if not arguments.json:
+        print(made.key)
+    document = {
+        "private_key": str(made.private),
+        "public_key": str(made.public),
+        "fingerprint": made.key.fingerprint,
+        "trust": str(made.key),
+    }
+    return print_document(document, arguments)
+
+
+def _sign(arguments: argparse.Namespace) -> int:
+    from converter.keys import with_version  # noqa: PLC0415 - not every command needs cryptography
+    from edge.bundle import read_bundle, write_bundle  # noqa: PLC0415 - likewise
+
+    signed = _signing_key(arguments).sign(with_version(read_bundle(arguments.bundle)))
+    write_bundle(signed, arguments.out)
+    log.info(
+        "wrote %s, %s version %d, signed by key %s", arguments.out, signed.model_id, signed.card.version, signed.signer
+    )
+    document = {
+        "bundle": str(arguments.out),
+        "model": signed.model_id,
+        "version": signed.card.version,
+        "signed_by": signed.signer,
+    }
+    return print_document(document, arguments)
+
+
+def _signing_key(arguments: argparse.Namespace) -> "SigningKey":
+    from converter.keys import read_key, read_passphrase  # noqa: PLC0415 - not every command needs cryptography
+
+    return read_key(arguments.key, passphrase=read_passphrase(arguments.passphrase_file))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from converter.calibrate import calibration_positions
+from converter.keys import SigningKey
 from converter.material import Material, Part, read_material
 from converter.package import make_bundle
 from converter.parity import check, compare, predict
@@ -37,6 +38,8 @@ class Order:
         out: The bundle to write; must not exist.
         cache: The cache's root.
         seed: Of the calibration sample and the refitting.
+        key: Signs the bundle; None leaves it unsigned.
+        version: Of the bundle; None takes the time of its making.
     """
 
     model: Path
@@ -44,13 +47,16 @@ class Order:
     out: Path
     cache: Path
     seed: int = 0
+    key: SigningKey | None = None
+    version: int | None = None
 
 
 def convert(order: Order) -> dict[str, Any]:
     """Convert as ordered and write the bundle.
 
     Returns:
-        A summary: bundle, size, model id, metrics and parity of the shipped file, seconds by stage.
+        A summary: bundle, size, model id, version, the signing key's fingerprint, metrics and parity of the shipped
+        file, seconds by stage.
 
     Raises:
         ConfigError: There is no such model.
@@ -73,19 +79,27 @@ def convert(order: Order) -> dict[str, Any]:
     with clock.stage("quantize all"):
         shipped = quantize(trained.trunk, head, sample)
     with clock.stage("compare"):
-        bundle = _examined(
-            shipped, head, material, schedule=schedule, calibration_images=len(positions), cache=order.cache
-        )
+        bundle = _examined(shipped, head, material, schedule=schedule, calibration_images=len(positions), order=order)
+    if order.key is not None:
+        bundle = order.key.sign(bundle)
     write_bundle(bundle, order.out)
-    log.info("wrote %s, %s", order.out, bundle.model_id)
+    log.info("wrote %s, %s, %s", order.out, bundle.model_id, _signed_by(bundle))
     return {
         "bundle": str(order.out),
         "model": bundle.model_id,
+        "version": bundle.card.version,
+        "signed_by": bundle.signer,
         "size_bytes": order.out.stat().st_size,
         "metrics": bundle.card.metrics,
         "parity": msgspec.to_builtins(bundle.card.parity),
         "seconds": clock.seconds,
     }
+
+
+def _signed_by(bundle: Bundle) -> str:
+    if bundle.signer is None:
+        return "not signed: a box will run it only if told to; `edge-converter sign` signs it"
+    return f"version {bundle.card.version}, signed by key {bundle.signer}"
 
 
 def parity(model: Path, bundle: Path, data: Path, cache: Path) -> dict[str, Any]:
@@ -110,11 +124,11 @@ def parity(model: Path, bundle: Path, data: Path, cache: Path) -> dict[str, Any]
 
 
 def _examined(
-    shipped: bytes, head: Any, material: Material, *, schedule: Schedule, calibration_images: int, cache: Path
+    shipped: bytes, head: Any, material: Material, *, schedule: Schedule, calibration_images: int, order: Order
 ) -> Bundle:
     """The bundle with its figures, if the gate lets it pass."""
     training = material.trained.training
-    measured, probabilities = _measure(shipped, head, material, cache)
+    measured, probabilities = _measure(shipped, head, material, order.cache)
     log.info(
         "int8 against refitted: %.1f%% agree, no probability moves by more than %.3f; int8 against float: %.1f%% agree",
         100 * measured.agreement,
@@ -129,8 +143,9 @@ def _examined(
         parity=measured,
         refit=schedule,
         trained_sha256=hash_of(material.trained.head),
-        head_sha256=keep(head, cache),
+        head_sha256=keep(head, order.cache),
         calibration_images=calibration_images,
+        version=order.version,
     )
 
 

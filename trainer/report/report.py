@@ -146,6 +146,7 @@ def _data_facts(document: Document) -> Pairs:
         ("Left out: the model had learned from them", document.get("left_out_as_trained_on")),
         ("Left out: same bytes as another", document.get("duplicates")),
         ("Left out: unreadable", data.get("skipped")),
+        ("Look the same as another; kept on one side", document.get("near_duplicates")),
         *((f"Sources of {label}", _listed(names)) for label, names in data.get("sources", {}).items()),
     )
 

@@ -1,6 +1,9 @@
 """A signed bundle is what its signer made, bit for bit, or no interpreter ever sees it."""
 
+import os
 import random
+import re
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -11,11 +14,23 @@ import pytest
 import edge.assess
 from converter.keys import SigningKey, make_key, read_key
 from edge.assess import Assessor
-from edge.bundle import CARD_NAME, MODEL_NAME, SIGNATURE_NAME, Bundle, Card, pack, read_bundle, signed_entries, unpack
+from edge.bundle import (
+    CARD_NAME,
+    MODEL_NAME,
+    SIGNATURE_NAME,
+    Bundle,
+    Card,
+    pack,
+    read_bundle,
+    signed_entries,
+    unpack,
+    write_bundle,
+)
 from edge.canonical_zip import pack_entries
 from edge.errors import BundleError, ConfigError
 from edge.signature import PublicKey, Signature, Trust, message
 
+ADR = Path(__file__).resolve().parents[2] / "docs" / "adr" / "0006-signed-bundles.md"
 MODEL = random.Random(0).randbytes(3000)
 FLIPS_AND_CUTS = 10_000
 
@@ -214,22 +229,30 @@ def test_an_untrusted_bundle_that_is_allowed_has_no_signer(content: bytes):
     assert unpack(content, allowing).signer is None
 
 
-def test_openssl_agrees(tmp_path: Path):
-    """Anybody can check a signature with `sha256sum` and `openssl`, as docs/adr/0006 shows."""
-    private = make_key(tmp_path / "k").private
-    signed = read_key(private).sign(a_bundle())
-    (tmp_path / "message").write_bytes(message(signed_entries(signed)))
-    (tmp_path / "signature").write_bytes(bytes.fromhex(signed.signature.signature))
-    public = tmp_path / "public.pem"
-    subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True, timeout=20)
-    verify = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", public, "-rawin"]
+@pytest.mark.skipif(shutil.which("unzip") is None, reason="needs unzip; on Debian: sudo apt-get install unzip")
+def test_standard_tools_can_check_a_signature(tmp_path: Path):
+    """The commands of docs/adr/0006 say yes to a signed bundle and no to one whose signature was made for another."""
+    [commands] = re.findall(r"^```sh\n(.*?)^```$", ADR.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    made = make_key(tmp_path)
+    good = read_key(made.private).sign(a_bundle())
+    bad = Bundle(a_card(threshold=0.9, band=(0.9, 0.9)), MODEL, good.signature)
 
-    done = subprocess.run(
-        [*verify, "-in", tmp_path / "message", "-sigfile", tmp_path / "signature"],
-        capture_output=True, text=True, timeout=20, check=False,
-    )  # fmt: skip
+    said = {}
+    for name, bundle in (("good", good), ("bad", bad)):
+        write_bundle(bundle, tmp_path / f"{name}.bundle")
+        (tmp_path / name).mkdir()
+        said[name] = subprocess.run(
+            ["bash", "-c", commands],
+            cwd=tmp_path / name,
+            env={**os.environ, "BUNDLE": str(tmp_path / f"{name}.bundle"), "KEY": str(made.public)},
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
 
-    assert done.stdout.strip() == "Signature Verified Successfully"
+    assert (said["good"].returncode, said["bad"].returncode) == (0, 1), said
+    assert said["good"].stdout == "Signature Verified Successfully\n"
 
 
 def test_what_is_signed_is_written_down():

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from converter.cli import build_parser as converter_parser
 from doctor.cli import build_parser as doctor_parser
 from edge.cli import build_parser as agent_parser
 from edge.config import AgentConfig, BrokerConfig, known_keys, load
@@ -43,7 +44,9 @@ def test_the_example_configuration_is_accepted(example: Path) -> None:
     config = load({}, file=example)
 
     assert (config.device_name, config.broker.host_and_port) == ("box-1", ("broker.example", 8883))
-    left_alone = [key for key in known_keys() if key not in {"model", "trust", "site", "device", "watch"} and "." not in key]
+    left_alone = [
+        key for key in known_keys() if key not in {"model", "trust", "site", "device", "watch"} and "." not in key
+    ]
     defaults = AgentConfig()
     assert {key: getattr(config, key) for key in left_alone} == {key: getattr(defaults, key) for key in left_alone}
     assert config.broker == BrokerConfig(
@@ -171,17 +174,17 @@ def test_the_build_context_holds_what_the_dockerfile_copies_and_nothing_else(dep
 
 
 def test_the_guide_uses_options_that_the_commands_have(deploy: Path) -> None:
-    """Every `edge-agent` and `edge-doctor` command of the guide is one that its command line understands."""
+    """Every command of ours in the guide is one that its command line understands."""
     guide = (deploy / "README.md").read_text()
     shell = "\n".join(re.findall(r"^```sh\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)).replace("\\\n", " ")
-    lines = re.findall(r"^\S*/bin/edge-(agent|doctor) (.*)$", shell, re.MULTILINE)
+    lines = re.findall(r"^\S*/bin/edge-(agent|converter|doctor) (.*)$", shell, re.MULTILINE)
 
     for end, arguments in lines:
-        parser = {"agent": agent_parser, "doctor": doctor_parser}[end]()
+        parser = {"agent": agent_parser, "converter": converter_parser, "doctor": doctor_parser}[end]()
         if arguments != "--version":
             parser.parse_args(arguments.split())  # ends with a message where it does not understand
 
-    assert [end for end, _ in lines] == ["doctor", "agent", "agent"]
+    assert [end for end, _ in lines] == ["converter", "converter", "doctor", "agent", "agent"]
 
 
 def test_the_guide_explains_every_exit_code(deploy: Path) -> None:

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from converter import convert as converter
+from converter.keys import make_key, read_key
 from edge.phantom import phantom
+from edge.signature import PublicKey
 from trainer import train as trainer
 from trainer.recipes import Recipe
 
@@ -26,6 +28,7 @@ class Line:
     bundle: Path
     cache: Path
     summary: dict
+    key: PublicKey
 
 
 def write_phantoms(root: Path) -> Path:
@@ -77,8 +80,11 @@ def make_line(folder: Path, head: str) -> Line:
     cache, bundle = folder / "cache", folder / "small.bundle"
     trainer.train(trainer.Order(data=data, recipe=recipe, weights=str(weights), out=folder / "out", cache=cache))
     model = folder / "out" / "model.keras"
-    summary = converter.convert(converter.Order(model=model, data=data, out=bundle, cache=cache))
-    return Line(data, model, bundle, cache, summary)
+    keys = make_key(folder / "bundle.key")
+    summary = converter.convert(
+        converter.Order(model=model, data=data, out=bundle, cache=cache, key=read_key(keys.private), version=7)
+    )
+    return Line(data, model, bundle, cache, summary, keys.key)
 
 
 @pytest.fixture(scope="session", params=["gap", "paper"])

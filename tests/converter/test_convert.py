@@ -18,6 +18,7 @@ from edge.bundle import Bundle, read_bundle, write_bundle
 from edge.classify import Classifier
 from edge.explain import heatmap
 from edge.preprocess import SIDE_PX
+from edge.signature import Trust
 from trainer.examine import examine
 from trainer.model_file import read_training
 
@@ -50,6 +51,14 @@ def test_the_shipped_file_decides_like_the_refitted_model(line):
     assert card.metrics["n"] == card.parity.n == 10
     assert "10 images of 'phantoms' (5 clear, 5 striped)" in card.validated_on
     assert "outside 'phantoms'" in card.not_validated_on
+
+
+def test_what_is_converted_with_a_key_is_trusted(line):
+    """The bundle that the converter wrote is one that a box with that key runs, in the version that was asked for."""
+    bundle = read_bundle(line.bundle, Trust(keys=(line.key,)))
+
+    assert bundle.signer == line.summary["signed_by"] == line.key.fingerprint
+    assert bundle.card.version == line.summary["version"] == 7
 
 
 def test_only_pooling_or_flattening_and_dense_layers_lie_behind_the_features(line):

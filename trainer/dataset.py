@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from edge.decode import SUFFIXES
 from edge.errors import DataError
+from trainer.progress import progress
 
 MANIFEST_NAME: Final = "manifest.csv"
 _COLUMNS: Final = frozenset({"file", "label", "patient", "source", "view"})
@@ -113,7 +114,7 @@ def read_dataset(root: Path) -> Dataset:
         _check_manifest(rows, files)
     items = [
         _item(root, file, label if rows is None else rows[file]["label"], (rows or {}).get(file, {}))
-        for file, label in files.items()
+        for file, label in progress(files.items(), total=len(files), what="reading", unit="file")
     ]
     unique = _unique(items)
     return Dataset(root, unique, tuple(sorted(set(files.values()))), len(items) - len(unique))

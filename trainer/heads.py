@@ -3,7 +3,7 @@
 Invariant: the same features, labels, start and seed give the same head.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,8 @@ PAPER_UNITS: Final = (512, 256)
 """Hidden layers of the paper's head."""
 BATCH_NORM_MOMENTUM: Final = 0.9
 """Of the running mean and variance, where the backbone learns too."""
+_BATCH: Final = 32
+"""Images in memory at one time, where it is not the recipe that says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class Schedule:
 
 def root_mean_square(features: Rows) -> float:
     """How large features are, over all images, positions and channels."""
-    squares = sum(float(np.square(rows, dtype=np.float64).sum()) for rows in features.batches(32))
+    batches = _batches(features, what="measuring")
+    squares = sum(float(np.square(rows, dtype=np.float64).sum()) for rows in batches)
     return float(np.sqrt(squares / (len(features) * np.prod(features.row_shape)))) or 1.0
 
 
@@ -68,7 +71,13 @@ def build_head(
 
 
 def fit_head(
-    head: Any, versions: Sequence[Rows], targets: npt.NDArray[np.int64], schedule: Schedule, *, what: str
+    head: Any,
+    versions: Sequence[Rows],
+    targets: npt.NDArray[np.int64],
+    schedule: Schedule,
+    *,
+    what: str,
+    features_rms: float | None = None,
 ) -> Any:
     """Fit a copy of a head by categorical cross-entropy on one-hot labels.
 
@@ -83,11 +92,12 @@ def fit_head(
         targets: `(n,)`, index of each image's label.
         schedule: How long and how fast.
         what: Said beside the progress bar.
+        features_rms: What `root_mean_square` says of the first version; measured where not given.
 
     Returns:
         The fitted copy.
     """
-    rms = root_mean_square(versions[0])
+    rms = features_rms or root_mean_square(versions[0])
     fitted = keras.models.clone_model(head)
     fitted.set_weights(_first_scaled(head.get_weights(), rms))
     learning, inputs = fitted, list(versions)
@@ -155,17 +165,20 @@ def fit_blocks(
     return whole
 
 
-def logits_of(model: Any, rows: Rows, *, batch: int = 32) -> npt.NDArray[np.float32]:
+def logits_of(model: Any, rows: Rows) -> npt.NDArray[np.float32]:
     """What a head says of features, or a whole network of pixels, `(n, labels) float32`."""
-    return np.concatenate(
-        [np.asarray(model(chunk.astype(np.float32), training=False)) for chunk in rows.batches(batch)]
-    )
+    batches = _batches(rows, what="asking")
+    return np.concatenate([np.asarray(model(chunk.astype(np.float32), training=False)) for chunk in batches])
 
 
 def _pooled(features: Rows) -> Rows:
     """Each image's features averaged over its positions, `(n, C) float32`, in memory."""
-    means = np.concatenate([rows.mean(axis=(1, 2)) for rows in features.batches(32)])
+    means = np.concatenate([rows.mean(axis=(1, 2)) for rows in _batches(features, what="pooling")])
     return Rows(means, np.arange(len(means)))
+
+
+def _batches(rows: Rows, *, what: str) -> Iterator[npt.NDArray[Any]]:
+    return progress(rows.batches(_BATCH), total=-(-len(rows) // _BATCH), what=what, unit="batch")
 
 
 def _first_scaled(weights: list[npt.NDArray[np.float32]], factor: float) -> list[npt.NDArray[np.float32]]:

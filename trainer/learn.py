@@ -167,8 +167,9 @@ def _learn_whole(task: Task, clock: Clock) -> Learned:
 
 
 def _fit_head(task: Task, versions: Sequence[Rows], targets: npt.NDArray[np.int64], *, what: str) -> Any:
-    start = _new_head(task, features_rms=root_mean_square(versions[0]))
-    return fit_head(start, versions, targets, schedule_of(task.recipe, task.seed), what=what)
+    rms = root_mean_square(versions[0])
+    start, schedule = _new_head(task, features_rms=rms), schedule_of(task.recipe, task.seed)
+    return fit_head(start, versions, targets, schedule, what=what, features_rms=rms)
 
 
 def _new_head(task: Task, features_rms: float = 1.0) -> Any:

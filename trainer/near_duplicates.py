@@ -37,6 +37,8 @@ _BLURS_PX: Final = ((0.0, 2.0), (0.7, 4.0), (0.7, 3.0))
 """Per side: finer detail than the first is noise, slower shading than the second is exposure; both are taken out."""
 _BLOCK: Final = 1024
 """Images compared with all others at one time."""
+_FILMS: Final = 256
+"""Images read at full size at one time."""
 _PAIRS: Final = 512
 """Pairs laid over each other at one time."""
 
@@ -71,7 +73,8 @@ def near_duplicates(pixels: Rows, keys: Sequence[str]) -> tuple[frozenset[str], 
 def _thumbnails(pixels: Rows) -> npt.NDArray[np.float16]:
     """Means over 4 x 4 pixels, `(n, 56, 56) float16`, 0-255."""
     side = _SIDES_PX[-1]
-    parts = [_means(batch[:, :, :, 0], side).astype(np.float16) for batch in pixels.batches(_PAIRS // 2)]
+    batches = progress(pixels.batches(_FILMS), total=-(-len(pixels) // _FILMS), what="shrinking films", unit="batch")
+    parts = [_means(batch[:, :, :, 0], side).astype(np.float16) for batch in batches]
     return np.concatenate([np.empty((0, side, side), np.float16), *parts])
 
 
@@ -88,9 +91,17 @@ def _details(thumbnails: npt.NDArray[np.float16], mesh: int) -> Layer:
     return fine - slow
 
 
+def _units(thumbnails: npt.NDArray[np.float16], mesh: int) -> Layer:
+    """Thumbnails of one mesh as rows whose products are correlations, `(n, pixels) float32`."""
+    starts = range(0, len(thumbnails), _BLOCK)
+    steps = progress(starts, total=len(starts), what="filtering films", unit="block")
+    parts = [units(_details(thumbnails[start : start + _BLOCK], mesh)) for start in steps]
+    return np.concatenate([units(_details(thumbnails[:0], mesh)), *parts])
+
+
 def _sifted(thumbnails: npt.NDArray[np.float16]) -> Pairs:
     """What the first two meshes let through in either direction, the smaller position first, no pair twice."""
-    coarse, finer = units(_details(thumbnails, 0)), units(_details(thumbnails, 1))
+    coarse, finer = _units(thumbnails, 0), _units(thumbnails, 1)
     passed = [np.empty((2, 0), np.int64)]
     starts = range(0, len(thumbnails), _BLOCK)
     for start in progress(starts, total=len(starts), what="looking for copies", unit="block"):

@@ -98,7 +98,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             scratch = Path(folder)
             data = asked if isinstance(asked, Path) else make_up(scratch / "data", asked)
-            runs.append(measure(data, str(asked), arguments, scratch))
+            name = asked.resolve().name if isinstance(asked, Path) else str(asked)
+            runs.append(measure(data, name, arguments, scratch))
     machine = {"machine": platform.processor() or platform.machine(), "cores": os.cpu_count()}
     print(json.dumps({"runs": [asdict(run) for run in runs], **machine}, indent=2))
     return 0

@@ -99,7 +99,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 _FEWEST_FOLDS: Final = 2
 
 PAPER_AUGMENTATION: Final = Augmentation(
-    rotation_deg=10, width_shift=0.2, height_shift=0.2, shear_deg=0.2, zoom=0.2, copies=8
+    rotation_deg=10, width_shift=0.2, height_shift=0.2, shear_deg=0.2, zoom=0.2, copies=4
 )
 """The paper's ranges. It names shear without an amount: 0.2, the number that stands beside these in Keras' examples."""
 

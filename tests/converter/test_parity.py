@@ -21,7 +21,7 @@ def test_the_figures_of_a_case_counted_by_hand():
         trained=two_columns(0.9, 0.4, 0.6, 0.2),
     )
 
-    parity = compare(probabilities, np.array([0, 1, 0, 1]), 0)
+    parity = compare(probabilities, np.array([0, 1, 0, 1]), 0, 0.5)
 
     assert (parity.n, parity.agreement, parity.float_agreement) == (4, 0.75, 0.5)
     assert parity.max_probability_shift == pytest.approx(0.2)

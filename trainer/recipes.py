@@ -130,15 +130,11 @@ def _clinic(backbone: str) -> Recipe:
 
 
 def _clinic_tuned(backbone: str) -> Recipe:
-    return Recipe(
+    return msgspec.structs.replace(
+        _clinic(backbone),
         name=f"clinic-{backbone}-tuned",
-        backbone=backbone,
-        head="gap",
-        frozen=True,
-        epochs=100,
-        learning_rate=3e-3,
-        split="patient",
         fine_tune=FineTune(blocks=1, epochs=5, learning_rate=1e-5),
+        folds=0,
         validation_share=0.15,
     )
 

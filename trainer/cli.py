@@ -12,6 +12,7 @@ import msgspec
 from edge.command_line import command_parser, log_to_stderr, run_command
 from trainer.backbones import BACKBONES
 from trainer.native_log import without_chatter
+from trainer.progress import interruptible
 from trainer.recipes import RECIPES
 from trainer.split import HOW
 
@@ -43,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run_quietly(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """Run a command with TensorFlow's chatter kept off the terminal."""
-    with without_chatter():
+    with without_chatter(), interruptible():
         log_to_stderr("info")
         return run_command(parser, argv, interrupted="interrupted; what is in the cache will not be computed again")
 

@@ -1,13 +1,18 @@
-"""Progress bars on stderr, for whatever takes longer than two seconds."""
+"""Progress bars on stderr, for whatever takes longer than two seconds; and a Ctrl-C that stops at the next step."""
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from tqdm import tqdm
 
 T = TypeVar("T")
+
+_interrupted: Final = threading.Event()
 
 DELAY_S: Final = 2.0
 _ON_A_TERMINAL_S: Final = 0.1
@@ -27,7 +32,7 @@ def progress(steps: Iterable[T], *, total: int, what: str, unit: str) -> Iterato
         unit: Of one step.
     """
     columns = _columns()
-    yield from tqdm(
+    shown = tqdm(
         steps,
         total=total,
         desc=what,
@@ -38,6 +43,31 @@ def progress(steps: Iterable[T], *, total: int, what: str, unit: str) -> Iterato
         ncols=None if columns else _UNKNOWN_COLUMNS,
         dynamic_ncols=bool(columns),
     )
+    for step in shown:
+        if _interrupted.is_set():
+            raise KeyboardInterrupt
+        yield step
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C stop the block for certain.
+
+    Python raises it wherever the main thread happens to be; in a destructor or a library's callback it is noted on
+    stderr and forgotten. So it is remembered, too, and the next step of any progress raises it again.
+    """
+    _interrupted.clear()
+    before = signal.signal(signal.SIGINT, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        _interrupted.clear()
+
+
+def _interrupt(*_: object) -> None:
+    _interrupted.set()
+    raise KeyboardInterrupt
 
 
 def _columns() -> int | None:

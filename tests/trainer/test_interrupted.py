@@ -18,7 +18,7 @@ from trainer.cli import main
 from trainer.recipes import RECIPES, Recipe
 
 for head in ("gap", "paper"):
-    RECIPES[head] = Recipe(name=head, backbone="mobilenet", head=head, frozen=True, epochs=2, alpha=0.5, folds=2)
+    RECIPES[head] = Recipe(name=head, backbone="mobilenet", head=head, frozen=True, epochs=30, alpha=0.5, folds=2)
 sys.exit(main(sys.argv[1:]))
 """
 IMAGES = 192

@@ -1,11 +1,15 @@
 """A bar is seen on every terminal and does not flood a file."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import termios
 
 import pytest
+
+from trainer.progress import interruptible, progress
 
 SCRIPT = """
 import sys, time
@@ -47,3 +51,19 @@ def test_a_file_gets_no_line_per_step():
     done = subprocess.run([sys.executable, "-c", SCRIPT, "0.1"], stderr=subprocess.PIPE, check=True, timeout=30)
 
     assert done.stderr == b""
+
+
+def test_an_interruption_that_a_library_swallowed_stops_the_next_step():
+    """Python forgets a Ctrl-C that falls into a destructor; the next step raises it again."""
+    done = []
+
+    def work() -> None:
+        for step in progress(range(5), total=5, what="steps", unit="step"):
+            done.append(step)
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+
+    with interruptible(), pytest.raises(KeyboardInterrupt):
+        work()
+
+    assert done == [0]

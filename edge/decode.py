@@ -23,7 +23,7 @@ DRAFT_SIDE_PX: Final = 896
 DECODING: Final = (
     "luma (ITU-R 601), transparency over black, turned as EXIF says, more than 8 bits stretched, "
     f"JPEG at a half, quarter or eighth while both sides keep {DRAFT_SIDE_PX} pixels, "
-    "DICOM windowed and MONOCHROME1 inverted"
+    "DICOM windowed, MONOCHROME1 and TIFFs whose zero is white inverted"
 )
 """What `decode` does, in words; whoever keeps pixels names them after it and `edge.preprocess.PREPROCESSING`."""
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".dcm"})

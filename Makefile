@@ -47,10 +47,10 @@ bench: $(VENV)/.dev  ## the figures of docs/benchmarks.md that need no data from
 
 lock:  ## resolve the lock files anew
 	$(call lock,dev,dev)
-	$(call lock,edge,edge dicom,--constraint requirements/dev.lock)
+	$(call lock,edge,edge dicom page,--constraint requirements/dev.lock)
 	$(call lock,demo,demo,--constraint requirements/dev.lock)
-	$(call lock,doctor,doctor,--constraint requirements/dev.lock)
-	$(call lock,trainer,trainer converter edge doctor dicom,--constraint requirements/dev.lock)
+	$(call lock,doctor,doctor postgres standards,--constraint requirements/dev.lock)
+	$(call lock,trainer,trainer converter edge doctor postgres standards dicom page,--constraint requirements/dev.lock)
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

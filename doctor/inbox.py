@@ -12,8 +12,9 @@ from doctor.store import Store, Stored
 from edge.broker import Line, Received
 from edge.config import BrokerConfig
 from edge.errors import MessageError
-from edge.messages import Address, Receipt, Report, all_reports, decode, encode
+from edge.messages import Receipt, Report, decode, encode
 from edge.reconnect import stay_connected
+from edge.topics import Kind, Topic, of_every_box
 
 _POLL_S = 0.2
 
@@ -55,29 +56,28 @@ class Inbox:
         return Line(
             self._config,
             client_id=f"edge-doctor-{self._store.inbox_id}",
-            subscriptions=[all_reports(self._config.prefix)],
+            subscriptions=of_every_box(self._config.prefix),
             persistent=True,
         )
 
     def _received(self, line: Line, message: Received) -> None:
         try:
-            address, report = self._open(message)
+            topic = Topic.parse(message.topic, self._config.prefix)
+            if topic.kind is Kind.REPORT:
+                self._receive_report(line, topic, message.payload)
         except MessageError as error:
             log.warning("ignored a message under %s: %s", message.topic[:200], error)
-        else:
-            stored_at = self._store.add(report)
-            self._show_new()
-            line.publish(address.receipt(report.id), encode(Receipt(id=report.id, stored_at=stored_at)))
         line.acknowledge(message)
 
-    def _open(self, message: Received) -> tuple[Address, Report]:
-        address, report_id = Address.of_report(message.topic, self._config.prefix)
-        report = decode(message.payload, Report)
-        if (report.site, report.device, report.id) != (address.site, address.device, report_id):
+    def _receive_report(self, line: Line, topic: Topic, payload: bytes) -> None:
+        report = decode(payload, Report)
+        if (report.site, report.device, report.id) != (topic.address.site, topic.address.device, topic.of):
             raise MessageError(
                 f"the report says it is {report.site}/{report.device} {report.id}, its topic says otherwise"
             )
-        return address, report
+        stored_at = self._store.add(report)
+        self._show_new()
+        line.publish(topic.address.receipt(report.id), encode(Receipt(id=report.id, stored_at=stored_at)))
 
     def _show_new(self) -> None:
         for stored in self._store.unshown():

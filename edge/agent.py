@@ -23,10 +23,11 @@ from edge.decode import decode
 from edge.errors import BundleError, ConfigError, QuarantineError
 from edge.explain import as_rows
 from edge.intake.folder import FolderIntake
-from edge.messages import Address, Report, report_id
+from edge.messages import Report, report_id
 from edge.outbox import Outbox
 from edge.signature import Trust
 from edge.study import Capture, Finding
+from edge.topics import Address
 
 OUTBOX_NAME: Final = "outbox.sqlite3"
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from edge.errors import ConfigError
-from edge.messages import check_name
+from edge.topics import check_name
 
 ENV_PREFIX: Final = "EDGE_AGENT_"
 PORT: Final = 1883

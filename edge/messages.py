@@ -1,27 +1,33 @@
-"""The wire: what report, receipt and status say, and under which topic. `docs/protocol.md` is the same in prose.
+"""The wire: what each message says. Their topics are in `edge.topics`; `docs/protocol.md` is the same in prose.
 
 State is retained, events never are. Fields may be added freely, so unknown ones are ignored on reading; removing one
-means schema 2. No field and no topic may hold anything that identifies a patient.
+means schema 2. No field may hold anything that identifies a patient.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Final, Literal, Self, TypeVar
+from typing import Annotated, ClassVar, Final, Literal, TypeVar
 
 import msgspec
 
-from edge.errors import ConfigError, MessageError
+from edge.errors import MessageError
 
 NOTICE: Final = "Decision support for a doctor. Not a diagnosis."
 """Every surface that shows a finding shows this."""
 MAX_REPORT_BYTES: Final = 8192
-VERSION: Final = "v1"
-
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+MAX_CHUNK_BYTES: Final = 64 * 1024
+"""Of a picture's bytes in one response; in base64 and JSON still below the 128 KB at which some brokers cut off."""
+MAX_PREVIEW_BYTES: Final = 120 * 1024
+"""No preview is larger, whatever budget is configured, for the same reason."""
 _ID: Final = re.compile(r"[0-9a-f]{32}")
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes over the wire as one JSON document; `max_bytes` of it at most."""
+
+    max_bytes: ClassVar[int] = MAX_REPORT_BYTES
 
 
 class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +40,7 @@ class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
         runtime: The interpreter that ran it.
         validated_on: What data its accuracy was measured on, with the accuracy.
         not_validated_on: What nobody has tried.
+        allowed: Why somebody let it pass although it does not decide like the model it stands for; null where it does.
     """
 
     id: str
@@ -42,9 +49,24 @@ class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
     runtime: str
     validated_on: str
     not_validated_on: str
+    allowed: str | None = None
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class Picture(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the picture itself, so that a reader can draw it and ask for all of it.
+
+    Attributes:
+        width_px: Of the decoded picture, turned upright.
+        height_px: Likewise.
+        preview_bytes: Size of the preview that follows under its own topic; 0 where none does.
+    """
+
+    width_px: int
+    height_px: int
+    preview_bytes: int = 0
+
+
+class Report(Message, frozen=True, kw_only=True):
     """The message about one radiograph; self-contained, at most 8 KB.
 
     Attributes:
@@ -65,6 +87,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         reason: Why the picture was not assessed, else null.
         model: Which model.
         timings_ms: Stage to milliseconds.
+        picture: The picture's size and that of its preview; null in reports of a box that sends no previews.
+        patient: Token of the patient, which only the box can undo; null where the image named none.
+        study: Token of the study the image belongs to, likewise.
         seq: The box's running number, from 1; set when the report enters the outbox.
         replayed: True where the box has sent this report before.
         notice: That this is no diagnosis.
@@ -87,6 +112,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     model: ModelIdentity
     timings_ms: Mapping[str, float]
     band: tuple[float, float] | None = None
+    picture: Picture | None = None
+    patient: str | None = None
+    study: str | None = None
     seq: int = 0
     replayed: bool = False
     notice: str = NOTICE
@@ -102,21 +130,23 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("heatmap must have rows of one length")
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+class Receipt(Message, frozen=True, kw_only=True):
     """The doctor's inbox has stored a report: from here on the box owes nothing.
 
     Attributes:
         id: The report's.
         stored_at: Aware UTC, the inbox's clock.
+        preview: Whether the inbox has the report's preview, too.
         schema: `xray.receipt/1`.
     """
 
     id: str
     stored_at: datetime
+    preview: bool = False
     schema: Literal["xray.receipt/1"] = "xray.receipt/1"
 
 
-class Status(msgspec.Struct, frozen=True, kw_only=True):
+class Status(Message, frozen=True, kw_only=True):
     """Whether a box is there; retained, and the connection's last will.
 
     Attributes:
@@ -132,19 +162,160 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     schema: Literal["xray.status/1"] = "xray.status/1"
 
 
-Message = Report | Receipt | Status
-MessageT = TypeVar("MessageT", Report, Receipt, Status)
+class Health(Message, frozen=True, kw_only=True):
+    """How a box is; retained, and published anew when something changes and every few minutes.
+
+    Attributes:
+        at: Aware UTC, the box's clock.
+        clock_synced: Whether that clock is in step with a time server.
+        owed: Reports the doctor's inbox has not confirmed.
+        unanswered: Reports that it has, and nobody has answered for longer than the box is told to wait.
+        quarantined: Files set aside that nobody has looked after.
+        refusing: Why the box takes no new images, else null.
+        disk_free_bytes: Where the outbox lies.
+        temperature_c: Of the processor; null where the machine does not tell.
+        uptime_s: Since the agent's start.
+        version: The agent's.
+        model: The model's id.
+        schema: `xray.health/1`.
+    """
+
+    at: datetime
+    clock_synced: bool
+    owed: int
+    unanswered: int
+    quarantined: int
+    disk_free_bytes: int
+    uptime_s: float
+    version: str
+    model: str
+    refusing: str | None = None
+    temperature_c: float | None = None
+    schema: Literal["xray.health/1"] = "xray.health/1"
+
+
+class Review(Message, frozen=True, kw_only=True):
+    """What the doctor did with a report; retained until the box has confirmed this revision or a later one.
+
+    Attributes:
+        id: The report's.
+        revision: Grows from 1 with each review of the report; the highest stands.
+        state: `opened` when somebody looks at it, `answered` when somebody has said what they see.
+        at: Aware UTC, the inbox's clock.
+        reader: Who, by the name they chose to be shown with.
+        verdict: `agree` with the box's decision, `disagree`, or `cannot-judge`; null until answered.
+        label: What the reader sees: a class of the model, or another word; null where they cannot judge.
+        new_image: Whether the reader wants the picture taken again.
+        call_back: Whether the clinic should call the reader at once.
+        text: What the reader says in free text.
+        schema: `xray.review/1`.
+    """
+
+    id: str
+    revision: Annotated[int, msgspec.Meta(ge=1)]
+    state: Literal["opened", "answered"]
+    at: datetime
+    reader: Annotated[str, msgspec.Meta(max_length=80)]
+    verdict: Literal["agree", "disagree", "cannot-judge"] | None = None
+    label: Annotated[str, msgspec.Meta(max_length=80)] | None = None
+    new_image: bool = False
+    call_back: bool = False
+    text: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+    schema: Literal["xray.review/1"] = "xray.review/1"
+
+    def __post_init__(self) -> None:
+        """Refuse an answer that answers nothing, and an opening that already does."""
+        if (self.state == "answered") != (self.verdict is not None):
+            raise ValueError(f"a review that is {self.state!r} must have a verdict exactly if it is answered")
+
+
+class Confirmation(Message, frozen=True, kw_only=True):
+    """The box has stored a review; the inbox may take the retained one away.
+
+    Attributes:
+        id: The report's.
+        revision: The highest the box has.
+        schema: `xray.confirmation/1`.
+    """
+
+    id: str
+    revision: int
+    schema: Literal["xray.confirmation/1"] = "xray.confirmation/1"
+
+
+class Request(Message, frozen=True, kw_only=True):
+    """Something the box is asked to do; its topic says what: `image`, `resend`, `capture`, `self-test` or `restart`.
+
+    Attributes:
+        transaction: Chosen by whoever asks, echoed in the response; asking twice with the same one is harmless.
+        id: The report that is meant, for `image` and `resend`.
+        offset_bytes: `image`: where the wanted piece begins.
+        size_bytes: `image`: how long the piece may be at most.
+        schema: `xray.request/1`.
+    """
+
+    transaction: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    id: str | None = None
+    offset_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
+    size_bytes: Annotated[int, msgspec.Meta(ge=1, le=MAX_CHUNK_BYTES)] = MAX_CHUNK_BYTES // 2
+    schema: Literal["xray.request/1"] = "xray.request/1"
+
+
+class Chunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a picture in full resolution, as a PNG that the box made of the pixels alone.
+
+    Attributes:
+        media_type: Of the whole.
+        total_bytes: Size of the whole.
+        sha256: Of the whole, 64 hex digits; pieces of different wholes do not belong together.
+        offset_bytes: Where this piece begins.
+        content: The piece; base64 in JSON.
+    """
+
+    media_type: str
+    total_bytes: int
+    sha256: str
+    offset_bytes: int
+    content: bytes
+
+
+class Response(Message, frozen=True, kw_only=True):
+    """What became of a request.
+
+    Attributes:
+        transaction: The request's.
+        at: Aware UTC, the box's clock.
+        error: Why it was not done, in a sentence; null where it was.
+        chunk: `image`: the piece.
+        result: `self-test`: each check's name to `ok`, `warn: ...`, `fail: ...` or `skipped: ...`; else null.
+        schema: `xray.response/1`.
+    """
+
+    max_bytes: ClassVar[int] = MAX_CHUNK_BYTES * 4 // 3 + MAX_REPORT_BYTES
+
+    transaction: str
+    at: datetime
+    error: str | None = None
+    chunk: Chunk | None = None
+    result: Mapping[str, str] | None = None
+    schema: Literal["xray.response/1"] = "xray.response/1"
+
+
+MESSAGES: Final = (Report, Receipt, Status, Health, Review, Confirmation, Request, Response)
+"""Every kind of JSON message; `doctor` and integrators get a JSON Schema of each."""
+MessageT = TypeVar("MessageT", bound=Message)
 
 
 def encode(message: Message) -> bytes:
     """The message as JSON.
 
     Raises:
-        MessageError: A report of more than 8 KB.
+        MessageError: More bytes than a message of this kind may have.
     """
     payload = msgspec.json.encode(message)
-    if isinstance(message, Report) and len(payload) > MAX_REPORT_BYTES:
-        raise MessageError(f"a report must be at most {MAX_REPORT_BYTES} bytes, this one has {len(payload)}")
+    if len(payload) > message.max_bytes:
+        kind = type(message).__name__.lower()
+        raise MessageError(f"a {kind} must be at most {message.max_bytes} bytes, this one has {len(payload)}")
     return payload
 
 
@@ -152,10 +323,10 @@ def decode(payload: bytes, kind: type[MessageT]) -> MessageT:
     """Read a message.
 
     Raises:
-        MessageError: Not JSON, not of this schema, or a field of the wrong kind; the message names the path.
+        MessageError: Too large, not JSON, not of this schema, or a field of the wrong kind; the message names the path.
     """
-    if len(payload) > MAX_REPORT_BYTES:
-        raise MessageError(f"expected at most {MAX_REPORT_BYTES} bytes of {kind.__name__}, got {len(payload)}")
+    if len(payload) > kind.max_bytes:
+        raise MessageError(f"expected at most {kind.max_bytes} bytes of {kind.__name__}, got {len(payload)}")
     try:
         return msgspec.json.decode(payload, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -168,70 +339,3 @@ def report_id(content_sha256: str, model_sha256: str) -> str:
     The same image seen by a newer model is a new report; seen by the same model it is the same one.
     """
     return sha256(f"{content_sha256}:{model_sha256}".encode("ascii")).hexdigest()[:32]
-
-
-def check_name(what: str, name: str) -> str:
-    """Return a site, device or prefix name that is safe in a topic.
-
-    Raises:
-        ConfigError: Other than 1 to 64 letters, digits, dots, dashes and underscores, or an odd first character.
-    """
-    if not _NAME.fullmatch(name):
-        raise ConfigError(
-            f"{what} must be 1 to 64 letters, digits, '.', '-' or '_', the first a letter or digit; got {name!r}"
-        )
-    return name
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a message belongs: one box's branch of the topic tree.
-
-    Attributes:
-        prefix: The tree's root, `xray` by default.
-        site: The clinic.
-        device: The box.
-    """
-
-    prefix: str
-    site: str
-    device: str
-
-    def __post_init__(self) -> None:
-        """Refuse names that would change the meaning of a topic."""
-        for what, name in (("prefix", self.prefix), ("site", self.site), ("device", self.device)):
-            check_name(what, name)
-
-    @property
-    def status(self) -> str:
-        """Topic of the retained status."""
-        return f"{self.prefix}/{VERSION}/{self.site}/{self.device}/status"
-
-    def report(self, report: str) -> str:
-        """Topic of one report."""
-        return f"{self.prefix}/{VERSION}/{self.site}/{self.device}/report/{report}"
-
-    def receipt(self, report: str) -> str:
-        """Topic of one report's receipt; `+` for all of this box."""
-        return f"{self.prefix}/{VERSION}/{self.site}/{self.device}/receipt/{report}"
-
-    @classmethod
-    def of_report(cls, topic: str, prefix: str) -> tuple[Self, str]:
-        """Take a report's topic apart: whose it is, and the report's id.
-
-        Raises:
-            MessageError: Not a report's topic.
-        """
-        match topic.removeprefix(f"{prefix}/{VERSION}/").split("/"):
-            case [site, device, "report", report] if topic.startswith(f"{prefix}/{VERSION}/"):
-                try:
-                    return cls(prefix, site, device), report
-                except ConfigError as error:
-                    raise MessageError(str(error)) from error
-            case _:
-                raise MessageError(f"expected a topic {all_reports(prefix)}, got {topic[:120]!r}")
-
-
-def all_reports(prefix: str) -> str:
-    """Topic filter of every box's reports."""
-    return f"{prefix}/{VERSION}/+/+/report/+"

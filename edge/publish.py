@@ -16,9 +16,10 @@ from typing import Final
 from edge.broker import MAX_IN_FLIGHT, Acknowledged, Line, Received
 from edge.config import BrokerConfig
 from edge.errors import MessageError
-from edge.messages import Address, Receipt, Status, decode, encode
+from edge.messages import Receipt, Status, decode, encode
 from edge.outbox import Entry, Outbox
 from edge.reconnect import Backoff, stay_connected
+from edge.topics import Address
 
 POLL_S: Final = 0.1
 """How soon a new report in the outbox is noticed."""

@@ -12,10 +12,11 @@ import pytest
 
 from edge.broker import Acknowledged, Line
 from edge.config import BrokerConfig
-from edge.messages import MAX_REPORT_BYTES, Address, Receipt, Report, Status, decode, encode, report_id
+from edge.messages import MAX_REPORT_BYTES, MESSAGES, Report, decode, encode, report_id
+from edge.topics import Address
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
-KINDS = {"xray.report/1": Report, "xray.receipt/1": Receipt, "xray.status/1": Status}
+KINDS = {f"xray.{kind.__name__.lower()}/1": kind for kind in MESSAGES}
 
 
 def blocks(language: str) -> list[str]:
@@ -34,7 +35,7 @@ def test_an_example_is_a_message_and_shows_every_field(example: str) -> None:
 
 
 def test_every_message_has_an_example() -> None:
-    """Report, receipt and status are all shown, and no example is of anything else."""
+    """Every kind of message is shown, and no example is of anything else."""
     assert {json.loads(example)["schema"] for example in blocks("json")} == set(KINDS)
 
 
@@ -52,11 +53,17 @@ def test_the_topics_are_those_of_the_code() -> None:
     """The table of topics is what `edge.messages` builds, and the limit is the code's."""
     text = DOCUMENT.read_text(encoding="utf-8")
     address = Address("xray", "S", "D")
-    expected = {address.report("I"), address.receipt("I"), address.status}
+    expected = {
+        *(address.status, address.health, address.card),
+        *(address.report("I"), address.preview("I"), address.confirmation("I"), address.response("C")),
+        *(address.receipt("I"), address.review("I"), address.request("C")),
+    }
 
     topics = re.findall(r"^\| `(xray/[^`]*)` \|", text, re.MULTILINE)
 
-    assert {topic.replace("<site>", "S").replace("<device>", "D").replace("<id>", "I") for topic in topics} == expected
+    for name, value in (("<site>", "S"), ("<device>", "D"), ("<id>", "I"), ("<command>", "C")):
+        topics = [topic.replace(name, value) for topic in topics]
+    assert set(topics) == expected
     assert f"at most {MAX_REPORT_BYTES // 1024} KB" in text
 
 

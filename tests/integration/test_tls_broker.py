@@ -11,8 +11,9 @@ import pytest
 from edge.broker import Acknowledged, Line, Received
 from edge.bundle import read_bundle
 from edge.config import BrokerConfig
-from edge.messages import Address, Status, encode
+from edge.messages import Status, encode
 from edge.outbox import Outbox, State
+from edge.topics import Address
 
 BOX_1 = Address("xray", "clinic", "box-1")
 REPORT = "0123456789abcdef0123456789abcdef"

@@ -20,7 +20,7 @@ help:  ## list the targets
 demo: $(VENV)/.demo  ## see the line work: a broker, a doctor's end, an agent and synthetic radiographs
 	@$(BIN)/edge-agent demo --once
 
-test: $(VENV)/.dev mosquitto lint  ## everything CI runs: lint, types, import rules and all tests
+test: $(VENV)/.dev peers lint  ## everything CI runs: lint, types, import rules and all tests
 	$(BIN)/pytest
 
 test-fast: $(VENV)/.dev  ## the tests of edge and doctor alone, without TensorFlow
@@ -67,9 +67,11 @@ $(VENV)/.%: requirements/%.lock pyproject.toml | $(BIN)/python
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: mosquitto
-mosquitto:  # the tests run a real broker; Debian keeps it in /usr/sbin, which is not on everybody's PATH
-	@PATH="$$PATH:/usr/sbin"; command -v mosquitto >/dev/null || { \
-	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mosquitto >/dev/null; } || { \
-	  echo "the tests need a real mosquitto broker; on Debian or Ubuntu: sudo apt-get install mosquitto" >&2; exit 1; }
+# The tests run real peers. Debian keeps mosquitto in /usr/sbin and PostgreSQL's server under /usr/lib, off most people's PATH.
+PEERS := mosquitto dcmtk chromium postgresql
+.PHONY: peers
+peers:
+	@PATH="$$PATH:/usr/sbin"; have() { command -v mosquitto && command -v storescu && command -v chromium && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1; \
+	have || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing $(PEERS) (once)" && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PEERS) fonts-dejavu-core >/dev/null; } && have || { \
+	  echo "the tests need a real broker, DICOM peer, browser and database; on Debian: sudo apt-get install $(PEERS)" >&2; exit 1; }

@@ -59,11 +59,14 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
         width_px: Of the decoded picture, turned upright.
         height_px: Likewise.
         preview_bytes: Size of the preview that follows under its own topic; 0 where none does.
+        sha256: Of the file as it arrived, 64 hex digits, so that what two models say of one image can be compared, and
+            an image that a model learned from is known again; null in reports of a box that does not tell.
     """
 
     width_px: int
     height_px: int
     preview_bytes: int = 0
+    sha256: str | None = None
 
 
 class Report(Message, frozen=True, kw_only=True):

@@ -61,7 +61,7 @@ def a_report(**changes: object) -> Report:
             not_validated_on="other hospitals",
         ),
         timings_ms={"decode": 3.1, "classify": 9.8},
-        picture=Picture(width_px=2048, height_px=2500, preview_bytes=24000),
+        picture=Picture(width_px=2048, height_px=2500, preview_bytes=24000, sha256="c0ffee" + 58 * "0"),
         patient="p-7d3f0a51c2e84b96",
         study="s-19be6f03a7d2c845",
         seq=7,

@@ -13,8 +13,9 @@ from sklearn.metrics import roc_auc_score
 
 from edge.decide import Band, decide, is_inconclusive
 from edge.errors import ConfigError
+from edge.interval import Interval
 from trainer.curves import brier, reliability
-from trainer.intervals import FEWEST_DISSENTERS, RESAMPLES, Bootstrap, Interval
+from trainer.intervals import FEWEST_DISSENTERS, RESAMPLES, Bootstrap
 
 NEGATIVE_NAMES: Final = frozenset({"normal", "clear", "no-finding", "no finding", "no_finding", "negative"})
 THRESHOLD: Final = 0.5

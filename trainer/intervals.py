@@ -8,13 +8,13 @@ and the interval shrinks to nothing; there Wilson's interval stands in, with pat
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-Interval = tuple[float, float]
+from edge.interval import Interval, wilson
+
 Bools = npt.NDArray[np.bool_]
 
 RESAMPLES: Final = 2000
@@ -22,7 +22,6 @@ FEWEST_DISSENTERS: Final = 5
 """Patients on the rarer side of a share from which on the bootstrap is believed. How often an interval then holds the
 truth is measured by `tests/benchmarks/interval_coverage.py`.
 """
-_Z95: Final = 1.959963984540054
 _CHUNK: Final = 128
 """Resamples that are weighed at one time: 20 MB of float64 for 20,000 images."""
 
@@ -33,16 +32,6 @@ class Sureness:
 
     interval: Interval
     method: Literal["bootstrap", "wilson"]
-
-
-def wilson(hits: float, n: int) -> Interval | None:
-    """Wilson's 95% score interval of a share (1927, J. Am. Stat. Assoc. 22); None where n is 0."""
-    if n == 0:
-        return None
-    share, z2 = hits / n, _Z95**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z95 / (1 + z2 / n) * sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return (0.0 if hits == 0 else max(centre - half, 0.0)), (1.0 if hits == n else min(centre + half, 1.0))
 
 
 class Bootstrap:

@@ -11,8 +11,9 @@ import argparse
 
 import numpy as np
 
+from edge.interval import wilson
 from trainer import intervals
-from trainer.intervals import Bootstrap, wilson
+from trainer.intervals import Bootstrap
 
 PATIENTS = (60, 150, 400)
 ERROR_RATES = (0.005, 0.01, 0.02, 0.05, 0.1)

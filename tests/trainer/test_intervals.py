@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from trainer.intervals import Bootstrap, wilson
+from edge.interval import wilson
+from trainer.intervals import Bootstrap
 
 
 def clustered(n: int, *, seed: int = 0) -> tuple[list[str], np.ndarray, np.ndarray]:

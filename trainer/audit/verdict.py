@@ -10,7 +10,8 @@ from typing import Final, Literal
 
 import msgspec
 
-Interval = tuple[float, float]
+from edge.interval import Interval
+
 Code = Literal["shortcut", "suspicious", "clean", "cannot-tell"]
 
 MOST: Final = 0.5

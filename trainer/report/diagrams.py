@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from edge.interval import wilson
 from trainer.curves import Reliability, precision_recall, receiver_operating, reliability
-from trainer.intervals import wilson
 from trainer.report.chart import Axis, Bars, Chart, Dots, Line, Mark, Rule, Values, Zone
 from trainer.report.page import between, number, percent
 

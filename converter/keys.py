@@ -5,7 +5,7 @@ the public key, one line in a `.pub` file, which every box gets.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -49,7 +49,7 @@ class SigningKey:
         """The same bundle with this key's signature, in place of any that it had."""
         signature = self._private.sign(message(signed_entries(bundle))).hex()
         signed = Signature(key=self.public.fingerprint, signature=signature)
-        return Bundle(bundle.card, bundle.model, signed, signer=self.public.fingerprint)
+        return replace(bundle, signature=signed, signer=self.public.fingerprint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,8 @@ def with_version(bundle: Bundle) -> Bundle:
     """The bundle with a version in its card, made up from its date where an old converter gave it none."""
     if bundle.card.version:
         return bundle
-    return Bundle(msgspec.structs.replace(bundle.card, version=version_of(bundle.card.created_at)), bundle.model)
+    card = msgspec.structs.replace(bundle.card, version=version_of(bundle.card.created_at))
+    return replace(bundle, card=card, signature=None, signer=None)
 
 
 def version_of(created_at: datetime) -> int:

@@ -1,9 +1,14 @@
-"""The bundle: one file that holds all a box needs, `card.json`, `model.tflite` and `signature.json` in a plain zip.
+"""The bundle: one file that holds all a box needs, as entries of a plain zip, in this order.
 
-A bundle has exactly one valid byte sequence for a given card, model and signature (`edge.canonical_zip`), so a byte
-flipped, cut off, added or hidden anywhere is refused. A box reads it with a `Trust`: then the signature is verified
-before the card is believed and before the model can reach an interpreter. `unzip -p BUNDLE card.json` reads the card
-with standard tools.
+    card.json       what the bundle says of itself
+    model.tflite    the network
+    golden.json     inputs with the answers the converter saw (`edge.golden`); older bundles have none
+    guard.json      what the guard needs to know a picture like those learned from; older bundles have none
+    signature.json  over all entries before it; missing where nobody signed
+
+A bundle has exactly one valid byte sequence for given entries (`edge.canonical_zip`), so a byte flipped, cut off, added
+or hidden anywhere is refused. A box reads it with a `Trust`: then the signature is verified before the card is believed
+and before the model can reach an interpreter. `unzip -p BUNDLE card.json` reads the card with standard tools.
 """
 
 import os
@@ -25,14 +30,16 @@ from edge.signature import Signature, Trust
 
 CARD_NAME: Final = "card.json"
 MODEL_NAME: Final = "model.tflite"
+GOLDEN_NAME: Final = "golden.json"
+GUARD_NAME: Final = "guard.json"
 SIGNATURE_NAME: Final = "signature.json"
 CARD_SCHEMA: Final = "xray.card/1"
 TRAINED_ON_DIGITS: Final = 12
 """Of an image's SHA-256 in the card: enough to know the image again."""
 MAX_SIZE_BYTES: Final = 512 * 1024 * 1024
 
-_SIGNED: Final = (CARD_NAME, MODEL_NAME)
-_LAYOUTS: Final = (_SIGNED, (*_SIGNED, SIGNATURE_NAME))
+_REQUIRED: Final = (CARD_NAME, MODEL_NAME)
+_OPTIONAL: Final = (GOLDEN_NAME, GUARD_NAME, SIGNATURE_NAME)
 
 
 class Parity(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,12 +137,16 @@ class Bundle:
     Attributes:
         card: What the bundle says of itself.
         model: Content of the `.tflite`.
+        golden: Inputs with the answers that the converter saw, for `edge.golden`; None in older bundles.
+        guard: The guard's parameters, for `edge.guard`; None in older bundles.
         signature: As it stands in the file, believed or not.
         signer: Fingerprint of the trusted key whose signature was found to fit; None where nobody trusted vouches.
     """
 
     card: Card
     model: bytes = field(repr=False)
+    golden: bytes | None = field(default=None, repr=False, kw_only=True)
+    guard: bytes | None = field(default=None, repr=False, kw_only=True)
     signature: Signature | None = None
     signer: str | None = None
 
@@ -216,7 +227,9 @@ def pack(bundle: Bundle) -> bytes:
 def signed_entries(bundle: Bundle) -> dict[str, bytes]:
     """The entries that a signature speaks of."""
     card_json = msgspec.json.format(msgspec.json.encode(bundle.card), indent=2)
-    return {CARD_NAME: card_json, MODEL_NAME: bundle.model}
+    optional = {GOLDEN_NAME: bundle.golden, GUARD_NAME: bundle.guard}
+    present = {name: content for name, content in optional.items() if content is not None}
+    return {CARD_NAME: card_json, MODEL_NAME: bundle.model, **present}
 
 
 def unpack(content: bytes, trust: Trust | None = None) -> Bundle:
@@ -226,11 +239,16 @@ def unpack(content: bytes, trust: Trust | None = None) -> Bundle:
         ConfigError: Nobody said whom to trust.
         BundleError: Not a bundle, not byte for byte what `pack` wrote, or signed by nobody trusted.
     """
-    entries = unpack_entries(content, _LAYOUTS)
+    entries = unpack_entries(content, required=_REQUIRED, optional=_OPTIONAL)
     signature = Signature.from_json(entries.pop(SIGNATURE_NAME)) if SIGNATURE_NAME in entries else None
     signer = None if trust is None else trust.signer(entries, signature)
     return Bundle(
-        _card_of(entries), entries[MODEL_NAME], signature, signer=None if signer is None else signer.fingerprint
+        _card_of(entries),
+        entries[MODEL_NAME],
+        signature,
+        golden=entries.get(GOLDEN_NAME),
+        guard=entries.get(GUARD_NAME),
+        signer=None if signer is None else signer.fingerprint,
     )
 
 

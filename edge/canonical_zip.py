@@ -32,20 +32,23 @@ def pack_entries(entries: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack_entries(content: bytes, layouts: Sequence[Sequence[str]]) -> dict[str, bytes]:
+def unpack_entries(content: bytes, *, required: Sequence[str], optional: Sequence[str]) -> dict[str, bytes]:
     """Take apart what `pack_entries` wrote.
 
     Args:
         content: The file's bytes.
-        layouts: Which names may be there, each in its order.
+        required: Names that must be there, in their order.
+        optional: Names that may follow, in their order.
 
     Raises:
         BundleError: Other entries, or not byte for byte what `pack_entries` writes; the message says what is wrong.
     """
-    entries = _entries(content, at_most=max(map(len, layouts)))
-    if list(entries) not in [list(layout) for layout in layouts]:
-        expected = " or ".join(", ".join(layout) for layout in layouts)
-        raise BundleError(f"expected the entries {expected} in this order, got {list(entries)}; copy it again")
+    entries = _entries(content, at_most=len(required) + len(optional))
+    if list(entries) != [*required, *(name for name in optional if name in entries)]:
+        raise BundleError(
+            f"expected the entries {', '.join(required)} and, if at all, {', '.join(optional)}, in this order, "
+            f"got {list(entries)}; copy it again"
+        )
     written = pack_entries(entries)
     if written != content:
         raise BundleError(f"{_difference(written, content)}: not byte for byte what was written; copy it again")

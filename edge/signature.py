@@ -8,6 +8,8 @@ What is signed is text, in the format of `sha256sum`, so that standard tools can
     edge-xray bundle 1
     <SHA-256 of card.json>  card.json
     <SHA-256 of model.tflite>  model.tflite
+
+and so on for each further entry that the bundle holds, in its order.
 """
 
 import re

@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -164,6 +165,20 @@ def test_a_changed_model_in_a_sound_zip_is_refused(content: bytes, trust: Trust,
     assert loaded == []
 
 
+@pytest.mark.parametrize("changes", [{"golden": None}, {"guard": None}, {"golden": b"{}"}, {"guard": b"{} "}])
+def test_golden_vectors_and_the_guard_s_parameters_are_signed(
+    changes: dict[str, bytes | None], key: SigningKey, trust: Trust, loaded: list[bytes]
+):
+    """Neither can be exchanged, nor left out, which would switch its check off."""
+    signed = key.sign(replace(a_bundle(), golden=b"{} ", guard=b"[1]"))
+
+    with pytest.raises(BundleError, match="does not fit"):
+        start_with(pack(replace(signed, **changes)), trust)
+
+    assert unpack(pack(signed), trust) == signed
+    assert loaded == []
+
+
 def test_every_flipped_bit_of_the_signature_is_refused(content: bytes, trust: Trust, loaded: list[bytes]):
     """In a sound zip: it does not fit, is another key's, or is no signature at all."""
     signature = unpack(content).signature.to_json()
@@ -234,8 +249,8 @@ def test_standard_tools_can_check_a_signature(tmp_path: Path):
     """The commands of docs/adr/0006 say yes to a signed bundle and no to one whose signature was made for another."""
     [commands] = re.findall(r"^```sh\n(.*?)^```$", ADR.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     made = make_key(tmp_path)
-    good = read_key(made.private).sign(a_bundle())
-    bad = Bundle(a_card(threshold=0.9, band=(0.9, 0.9)), MODEL, good.signature)
+    good = read_key(made.private).sign(replace(a_bundle(), golden=b"{}"))
+    bad = replace(good, card=a_card(threshold=0.9, band=(0.9, 0.9)))
 
     said = {}
     for name, bundle in (("good", good), ("bad", bad)):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from edge import completion
 from edge.command_line import command_parser
 from trainer.cli import print_document, run_quietly
 
@@ -36,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_parity(commands)
     _add_keygen(commands)
     _add_sign(commands)
+    completion.add(commands, build_parser)
     return parser
 
 

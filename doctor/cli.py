@@ -11,6 +11,7 @@ import msgspec
 
 from doctor.inbox import Inbox
 from doctor.store import Store, Stored
+from edge import completion
 from edge.command_line import (
     add_broker_options,
     broker_values,
@@ -51,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     watch.add_argument("--json", action="store_true", help="one JSON document per report")
     watch.add_argument("--store", metavar="FILE", type=Path, help="the inbox (default: one per broker, in your home)")
     watch.set_defaults(command=_watch)
+    completion.add(commands, build_parser)
     return parser
 
 

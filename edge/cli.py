@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from edge import completion
 from edge.command_line import (
     LOG_LEVELS,
     add_broker_options,
@@ -48,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="other commands", metavar="COMMAND")
     _add_classify(commands)
     _add_demo(commands)
+    completion.add(commands, build_parser)
     return parser
 
 

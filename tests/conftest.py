@@ -15,6 +15,8 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from edge.phantom import phantom
 
@@ -179,3 +181,69 @@ def phantoms() -> Callable[..., list[str]]:
         return names
 
     return drop
+
+
+CHROMIUM_OPTIONS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--no-first-run",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real Chromium; of a module, because while it runs nothing else in this thread may use asyncio."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.fail("needs a real browser; on Debian: sudo apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a page in a window of its own; a script error or a breach of the page's own security policy fails the test.
+
+    Further arguments are those of Playwright's `new_context`, such as `java_script_enabled=False`.
+    """
+    complaints: list[str] = []
+    with ExitStack() as stack:
+
+        def open_one(url: str, *, width: int = 1440, height: int = 900, **options: object) -> Page:
+            context = browser.new_context(viewport={"width": width, "height": height}, **options)
+            stack.callback(context.close)
+            page = context.new_page()
+            page.set_default_timeout(15_000)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on(
+                "console",
+                lambda message: complaints.append(message.text) if "Security Policy" in message.text else None,
+            )
+            page.goto(url)
+            return page
+
+        yield open_one
+    assert complaints == []
+
+
+@pytest.fixture(scope="session")
+def accessibility_faults() -> Callable[[Page], list[str]]:
+    """What axe-core finds seriously wrong with a page: rule and place, one a line; empty where nothing is."""
+
+    def faults(page: Page) -> list[str]:
+        violations = Axe().run(page).response["violations"]
+        return [
+            f"{violation['id']}: {node['html'][:200]}"
+            for violation in violations
+            if violation["impact"] in {"serious", "critical"}
+            for node in violation["nodes"]
+        ]
+
+    return faults
+
+
+@pytest.fixture(scope="session")
+def sideways_scroll() -> Callable[[Page], int]:
+    """By how many pixels a page is wider than its window; anything but 0 is a fault on a phone."""
+    return lambda page: page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

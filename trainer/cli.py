@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from edge import completion
 from edge.command_line import command_parser, log_to_stderr, run_command
 from trainer.backbones import BACKBONES
 from trainer.native_log import without_chatter
@@ -39,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_audit(commands)
     _add_compare(commands)
+    completion.add(commands, build_parser)
     return parser
 
 

@@ -138,12 +138,14 @@ def report_of(capture: Capture, finding: Finding, assessor: Assessor, address: A
 
 def log_finding(report: Report, *, is_new: bool) -> None:
     """The one canonical line per radiograph; nothing in it comes from the patient's data."""
+    timings = {f"{stage}_ms": value for stage, value in report.timings_ms.items()}
     log.info(
         "finding id=%s decision=%s new=%s %s",
         report.id,
         report.decision,
         "yes" if is_new else "no, this image was reported before",
-        " ".join(f"{stage}_ms={value:g}" for stage, value in report.timings_ms.items()),
+        " ".join(f"{stage}={value:g}" for stage, value in timings.items()),
+        extra={"fields": {"id": report.id, "decision": report.decision, "new": is_new, **timings}},
     )
 
 

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
-from edge import completion
+from edge import completion, config_command
 from edge.command_line import (
+    LOG_FORMATS,
     LOG_LEVELS,
     add_broker_options,
     broker_values,
@@ -49,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="other commands", metavar="COMMAND")
     _add_classify(commands)
     _add_demo(commands)
+    config_command.add(commands)
     completion.add(commands, build_parser)
     return parser
 
@@ -85,6 +87,7 @@ def _add_agent_options(parser: argparse.ArgumentParser) -> None:
         "--receipt-timeout-s", metavar="S", help="send again without a receipt after this (default: 15)"
     )
     parser.add_argument("--log-level", choices=LOG_LEVELS, help="(default: info)")
+    parser.add_argument("--log-format", choices=LOG_FORMATS, help="for people or for programs (default: text)")
 
 
 def _add_classify(commands: Any) -> None:
@@ -131,6 +134,7 @@ _AGENT_KEYS: Final = (
     "patience_s",
     "receipt_timeout_s",
     "log_level",
+    "log_format",
 )
 
 
@@ -147,7 +151,7 @@ def _run(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
     if not config.broker.address:
         raise ConfigError("no broker: give --broker HOST, or `address = ...` under [broker] in the configuration file")
-    log_to_stderr(config.log_level)
+    log_to_stderr(config.log_level, config.log_format)
     run(config, stop_on_signals())
     return 0
 

@@ -6,8 +6,11 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from threading import Event
 from typing import Any, Final
+
+import msgspec
 
 from edge.errors import EdgeXrayError
 
@@ -15,6 +18,7 @@ LOG_FORMAT: Final = "%(asctime)sZ %(levelname)s %(name)s %(message)s"
 _LOG_TIME: Final = "%Y-%m-%dT%H:%M:%S"
 PACKAGES: Final = ("edge", "trainer", "converter", "doctor")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+LOG_FORMATS: Final = ("text", "json")
 
 _BROKER_OPTION_OF_KEY: Final = {
     "address": "broker",
@@ -73,12 +77,29 @@ class VersionAction(argparse.Action):
         parser.exit()
 
 
-def log_to_stderr(level: str) -> None:
+class JsonFormatter(logging.Formatter):
+    """One JSON document a line: `at`, `level`, `logger`, `message`, a `trace`, and what `extra={"fields": {}}` adds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON."""
+        document: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            document["trace"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(document).decode()
+
+
+def log_to_stderr(level: str, form: str = "text") -> None:
     """Send log lines to stderr, with times in UTC: the project's from `level` on, libraries' from warnings on."""
     logging.Formatter.converter = time.gmtime
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format=LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S", force=True
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(LOG_FORMAT, _LOG_TIME))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for package in PACKAGES:
         logging.getLogger(package).setLevel(level.upper())
 

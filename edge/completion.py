@@ -110,5 +110,5 @@ def _levels(parser: argparse.ArgumentParser, path: str) -> Iterator[_Level]:
 
 
 def _print(text: str) -> int:
-    print(text, end="")  # noqa: T201 - the command's outcome
+    print(text, end="")
     return 0

@@ -6,19 +6,17 @@ written with the path separator: EDGE_AGENT_WATCH=/srv/a:/srv/b.
 
 import os
 import socket
-import tomllib
 import types
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from edge.config_sources import from_environment, from_file, from_flags, key_kinds, nested
 from edge.errors import ConfigError
 from edge.topics import check_name
 
-ENV_PREFIX: Final = "EDGE_AGENT_"
 PORT: Final = 1883
 TLS_PORT: Final = 8883
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
@@ -101,6 +99,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         threads: Of the interpreter; by default all cores, at most four.
         receipt_timeout_s: A report without a receipt is sent again after this, then after twice this, and so on.
         log_level: What goes to stderr.
+        log_format: How: `text` for people, `json` for programs, one document a line.
         broker: How to reach the broker.
     """
 
@@ -118,6 +117,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     threads: Annotated[int, msgspec.Meta(ge=1)] | None = None
     receipt_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 15.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
     broker: BrokerConfig = BrokerConfig()
 
     def __post_init__(self) -> None:
@@ -168,14 +168,32 @@ def load(
         environ: The process's environment; only names that begin with EDGE_AGENT_ are looked at.
 
     Raises:
-        ConfigError: An unreadable file, an unknown key or a value of the wrong kind; the message names source and key.
+        ConfigError: An unreadable file, an unknown key or a value of the wrong kind; the message names place and key.
     """
-    merged: dict[str, Any] = {}
+    return load_with_places(flags, file=file, environ=environ)[0]
+
+
+def load_with_places(
+    flags: Mapping[str, Any], *, file: Path | None, environ: Mapping[str, str]
+) -> tuple[AgentConfig, Mapping[str, str]]:
+    """Merge as `load` does, and say of each key that was given where its value stands.
+
+    Raises:
+        ConfigError: As `load`; every fault of every source on a line of its own.
+    """
+    kinds = known_keys()
+    sources = [from_environment(environ, kinds), from_flags(flags)]
     if file is not None:
-        _merge(merged, _checked(_read_toml(file), str(file)))
-    _merge(merged, _checked(_from_environment(environ), "environment"))
-    _merge(merged, _nested({path: value for path, value in flags.items() if value is not None}))
-    return _convert(merged, "configuration")
+        sources.insert(0, from_file(file, kinds))
+    if faults := [fault for source in sources for fault in source.faults(kinds)]:
+        raise ConfigError("\n".join(faults))
+    values = {key: value for source in sources for key, value in source.values.items()}
+    places = {key: source.place(key) for source in sources for key in source.values}
+    try:
+        return msgspec.convert(nested(values), AgentConfig, strict=False), places
+    except (ConfigError, msgspec.ValidationError) as error:  # what no key shows on its own; it begins with the key
+        place = places.get(str(error).split(maxsplit=1)[0], "configuration")
+        raise ConfigError(f"{place}: {error}") from error
 
 
 def broker_config(values: Mapping[str, Any]) -> BrokerConfig:
@@ -187,68 +205,6 @@ def broker_config(values: Mapping[str, Any]) -> BrokerConfig:
     return load({f"broker.{key}": value for key, value in values.items()}).broker
 
 
-def known_keys(struct: type[msgspec.Struct] = AgentConfig, prefix: str = "") -> dict[str, Any]:
-    """Every key path of a configuration and the type of its value."""
-    keys: dict[str, Any] = {}
-    for field in msgspec.structs.fields(struct):
-        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-            keys |= known_keys(field.type, f"{prefix}{field.name}.")
-        else:
-            keys[prefix + field.name] = field.type
-    return keys
-
-
-def _checked(values: dict[str, Any], source: str) -> dict[str, Any]:
-    _convert(values, source)
-    return values
-
-
-def _convert(values: dict[str, Any], source: str) -> AgentConfig:
-    try:
-        return msgspec.convert(values, AgentConfig, strict=False)
-    except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from error
-    except msgspec.ValidationError as error:
-        hint = f"; known keys: {', '.join(known_keys())}" if "unknown field" in str(error) else ""
-        raise ConfigError(f"{source}: {error}{hint}") from error
-
-
-def _read_toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration file {file}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is not TOML: {error}") from error
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    paths = {ENV_PREFIX + path.upper().replace(".", "_"): (path, kind) for path, kind in known_keys().items()}
-    given: dict[str, Any] = {}
-    for name, value in environ.items():
-        if not name.startswith(ENV_PREFIX) or name == f"{ENV_PREFIX}CONFIG":
-            continue
-        if name not in paths:
-            raise ConfigError(f"environment: unknown variable {name}; known: {', '.join(paths)}")
-        path, kind = paths[name]
-        given[path] = value.split(os.pathsep) if typing.get_origin(kind) is tuple else value
-    return _nested(given)
-
-
-def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    nested: dict[str, Any] = {}
-    for path, value in flat.items():
-        section, dot, key = path.partition(".")
-        if dot:
-            nested.setdefault(section, {})[key] = value
-        else:
-            nested[path] = value
-    return nested
-
-
-def _merge(base: dict[str, Any], above: Mapping[str, Any]) -> None:
-    for key, value in above.items():
-        if isinstance(value, Mapping) and isinstance(base.get(key), dict):
-            _merge(base[key], value)
-        else:
-            base[key] = value
+def known_keys() -> dict[str, Any]:
+    """Every key path of the configuration and the type of its value."""
+    return key_kinds(AgentConfig)

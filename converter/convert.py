@@ -16,9 +16,11 @@ from converter.material import Material, Part, read_material
 from converter.package import make_bundle
 from converter.parity import check, compare, predict
 from converter.quantize import quantize
+from converter.reference import reference
 from converter.refit import KEPT, OTHER, SAME, Refitted, find, keep, refit, refit_schedule
 from edge.bundle import Bundle, Parity, read_bundle, write_bundle
 from edge.errors import BundleError, DataError
+from edge.guard import exposure
 from trainer.clock import Clock
 from trainer.evaluate import Metrics, evaluate
 from trainer.heads import Schedule
@@ -145,6 +147,7 @@ def _examined(
         trained_sha256=hash_of(material.trained.head),
         head_sha256=keep(head, order.cache),
         calibration_images=calibration_images,
+        reference=reference(exposure(image[0]) for image in material.learned.pixels.batches(1)),
         version=order.version,
     )
 

@@ -1,5 +1,6 @@
 """What was measured -> the bundle's card, in plain sentences. Nothing here measures anything."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -26,6 +27,7 @@ def make_bundle(
     trained_sha256: str,
     head_sha256: str,
     calibration_images: int,
+    reference: Mapping[str, tuple[float, ...]],
     version: int | None = None,
 ) -> Bundle:
     """Put a model and its card together.
@@ -39,6 +41,7 @@ def make_bundle(
         trained_sha256: Of the trainer's head's weights, by which the model is known again.
         head_sha256: Of the refitted head's weights.
         calibration_images: How many images the quantizer saw.
+        reference: Deciles of the guard's scores on the images learned from.
         version: Of the bundle; by default the time of its making.
     """
     recipe = training.recipe
@@ -67,6 +70,7 @@ def make_bundle(
         parity=parity,
         validated_on=validated_on(training, metrics),
         not_validated_on=not_validated_on(training),
+        reference=dict(reference),
         trained_on="".join(key[:TRAINED_ON_DIGITS] for key in (*training.split.train, *training.split.validation)),
     )
     return Bundle(card, model)

@@ -36,6 +36,8 @@ SIGNATURE_NAME: Final = "signature.json"
 CARD_SCHEMA: Final = "xray.card/1"
 TRAINED_ON_DIGITS: Final = 12
 """Of an image's SHA-256 in the card: enough to know the image again."""
+DECILES: Final = 11
+"""Values of a guard score in the card's reference: its least, its greatest, and those between at each tenth."""
 MAX_SIZE_BYTES: Final = 512 * 1024 * 1024
 
 _REQUIRED: Final = (CARD_NAME, MODEL_NAME)
@@ -87,6 +89,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
         licence: Of the weights, as far as the trainer was told.
         preprocessing: What `edge.preprocess` does to a radiograph before the model sees it.
         input_shape: Height, width and channels of the model's uint8 RGB input.
+        reference: Name of a guard score to its deciles on the images learned from: 0, 10, ... 100%, eleven values. What
+            a clinic sends later is held against them.
         trained_on: First digits of the SHA-256 of each image learned from, without separators, so that an evaluation
             can leave them out; last, because it is long.
     """
@@ -112,6 +116,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     preprocessing: str = PREPROCESSING
     input_shape: tuple[int, int, int] = (SIDE_PX, SIDE_PX, 3)
     schema: str = CARD_SCHEMA
+    reference: dict[str, tuple[float, ...]] = {}
     trained_on: str = ""
 
     def __post_init__(self) -> None:
@@ -126,6 +131,9 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"temperature must be above 0 and finite, got {self.temperature!r}")
         if not 0 <= self.band[0] <= self.threshold <= self.band[1] <= 1:
             raise ValueError(f"band must lie between 0 and 1 around the threshold, got {self.band!r}")
+        for name, values in self.reference.items():
+            if len(values) != DECILES or list(values) != sorted(values):
+                raise ValueError(f"reference must hold {DECILES} rising values of {name!r}, got {values!r}")
         if self.schema != CARD_SCHEMA:
             raise ValueError(f"schema must be {CARD_SCHEMA!r}, got {self.schema!r}; this version cannot read it")
 

@@ -16,6 +16,9 @@ MIN_SIDE_PX: Final = 96
 """Below this a lung is a few dozen pixels wide, and the network would see little but interpolation."""
 MIN_CONTRAST: Final = 8.0
 """Gray levels; the faintest of the 1,000 radiographs the project was measured on has 25."""
+BLACK: Final = 2
+WHITE: Final = 253
+"""A pixel up to the one or from the other on is saturated; a JPEG blurs the ends by a level or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,8 @@ def examine(radiograph: Radiograph, pixels: npt.NDArray[np.uint8]) -> Verdict:
         pixels: `(224, 224, 3) uint8`, what the network would see.
     """
     side_px = min(radiograph.source_width_px, radiograph.source_height_px)
-    contrast = float(np.std(pixels[:, :, 0], dtype=np.float64))
-    scores = {"side_px": float(side_px), "contrast": round(contrast, 2)}
+    scores = {"side_px": float(side_px), **exposure(pixels)}
+    contrast = scores["contrast"]
     if side_px < MIN_SIDE_PX:
         return Verdict(scores, f"the shorter side has {side_px} pixels, at least {MIN_SIDE_PX} are needed")
     if contrast < MIN_CONTRAST:
@@ -48,3 +51,18 @@ def examine(radiograph: Radiograph, pixels: npt.NDArray[np.uint8]) -> Verdict:
             scores, f"the picture is nearly blank (contrast {contrast:.1f}, at least {MIN_CONTRAST:g} needed)"
         )
     return Verdict(scores, None)
+
+
+def exposure(pixels: npt.NDArray[np.uint8]) -> dict[str, float]:
+    """How bright a picture is, how far its gray levels lie apart, and which share of it is black and white.
+
+    Args:
+        pixels: `(224, 224, 3) uint8`, gray repeated three times, 0-255.
+    """
+    gray = pixels[:, :, 0]
+    return {
+        "brightness": round(float(gray.mean()), 2),
+        "contrast": round(float(gray.std(dtype=np.float64)), 2),
+        "black": round(float((gray <= BLACK).mean()), 4),
+        "white": round(float((gray >= WHITE).mean()), 4),
+    }

@@ -199,6 +199,7 @@ def test_a_model_of_another_card_is_refused():
         ({"labels": ["covid"]}, "two or more"),
         ({"positive": "flu"}, "positive must be one of"),
         ({"threshold": 1.0}, "between 0 and 1"),
+        ({"reference": {"contrast": [1.0, 2.0]}}, "11 rising values"),
         ({"temperature": 0.0}, "temperature must be above 0"),
         ({"band": [0.6, 0.7]}, "around the threshold"),
         ({"band": [0.4, 1.1]}, "around the threshold"),

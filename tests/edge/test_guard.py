@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge.guard import examine
+from edge.guard import examine, exposure
 from edge.preprocess import preprocess
 from edge.study import NOT_ASSESSABLE, Finding, Radiograph
 
@@ -39,6 +39,14 @@ def test_a_picture_with_contrast_passes():
 
     assert verdict.reason is None
     assert verdict.scores["side_px"] == 512
+
+
+def test_exposure_is_told_in_plain_figures():
+    """Half black, half white: the mean lies between, and each half is told as a share."""
+    pixels = np.zeros((224, 224, 3), np.uint8)
+    pixels[:, 112:] = 255
+
+    assert exposure(pixels) == {"brightness": 127.5, "contrast": 127.5, "black": 0.5, "white": 0.5}
 
 
 def test_a_finding_cannot_contradict_itself():

@@ -18,6 +18,7 @@ from PIL import Image
 
 from edge.decode import is_dicom
 from edge.errors import DataError
+from edge.guard import BLACK, WHITE
 from trainer.audit.occlude import FRAME_PX
 from trainer.dataset import Dataset
 from trainer.store import Rows
@@ -25,9 +26,6 @@ from trainer.store import Rows
 _BIT_DEPTHS: Final = {"1": 1, "I": 32, "F": 32, "I;16": 16, "I;16B": 16, "I;16L": 16, "I;16N": 16}
 """Of Pillow's modes; 8 bits per channel for all others."""
 _PERCENTILES: Final = (1, 5, 25, 50, 75, 95, 99)
-_BLACK: Final = 2
-_WHITE: Final = 253
-"""A pixel up to the one or from the other on is saturated; a JPEG blurs the ends by a level or two."""
 _BATCH: Final = 64
 _ABSENT: Final = -1.0
 _MISSING: Final = "none"
@@ -143,11 +141,11 @@ def _of_film(film: npt.NDArray[np.uint8]) -> dict[str, Trait]:
         "mean": float(film.mean()),
         "standard deviation": float(film.std()),
         **{f"percentile {p}": float(level) for p, level in zip(_PERCENTILES, _levels(levels), strict=True)},
-        "share of black": float(levels[: _BLACK + 1].sum() / film.size),
-        "share of white": float(levels[_WHITE:].sum() / film.size),
+        "share of black": float(levels[: BLACK + 1].sum() / film.size),
+        "share of white": float(levels[WHITE:].sum() / film.size),
         "frame: mean": float(frame @ np.arange(256) / outside),
-        "frame: share of black": float(frame[: _BLACK + 1].sum() / outside),
-        "frame: share of white": float(frame[_WHITE:].sum() / outside),
+        "frame: share of black": float(frame[: BLACK + 1].sum() / outside),
+        "frame: share of white": float(frame[WHITE:].sum() / outside),
         "frame less inside": float(frame @ np.arange(256) / outside - inner.mean()),
     }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edge import completion
+from edge.bundle import MAX_ALLOWED_CHARACTERS
 from edge.command_line import command_parser
 from trainer.cli import print_document, run_quietly
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _EPILOG: Final = """\
-exit codes: 0 done, 1 the int8 model does not decide like the refitted one, 2 usage, 65 bad input data,
+exit codes: 0 done, 1 the int8 model does not decide like the models it stands for, 2 usage, 65 bad input data,
 78 bad configuration.
 """
 
@@ -53,6 +54,12 @@ def _add_convert(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the calibration sample and the refitting (default: 0)")
     parser.add_argument(
         "--version", metavar="N", type=_version, help="of the bundle; a box refuses to go back (default: UNIX time)"
+    )
+    parser.add_argument(
+        "--allow",
+        metavar="REASON",
+        type=_reason,
+        help="write the bundle although it fails the gate; the card and every report give the reason",
     )
     _add_key_options(parser, required=False)
     _add_data_options(parser)
@@ -108,6 +115,13 @@ def _add_passphrase_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--passphrase-file", metavar="FILE", type=Path, help="holds the private key's passphrase")
 
 
+def _reason(text: str) -> str:
+    reason = " ".join(text.split())
+    if not 0 < len(reason) <= MAX_ALLOWED_CHARACTERS:
+        raise argparse.ArgumentTypeError(f"expected a reason of 1 to {MAX_ALLOWED_CHARACTERS} characters, got {text!r}")
+    return reason
+
+
 def _version(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 2**63:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
@@ -134,17 +148,22 @@ def _convert(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             key=key,
             version=arguments.version,
+            allow=arguments.allow,
         )
     )
     return print_document(document, arguments)
 
 
 def _parity(arguments: argparse.Namespace) -> int:
-    from converter.convert import parity  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
+    from converter.examine import examine  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
+    from converter.parity import check, sentence  # noqa: PLC0415 - likewise
     from trainer.features import default_cache  # noqa: PLC0415 - likewise
 
-    document = parity(arguments.model, arguments.bundle, arguments.data, arguments.cache or default_cache())
-    return print_document(document, arguments)
+    found = examine(arguments.model, arguments.bundle, arguments.data, arguments.cache or default_cache())
+    code = print_document(found.document(), arguments)
+    log.info("%s", sentence(found.parity))
+    check(found.parity)
+    return code
 
 
 def _keygen(arguments: argparse.Namespace) -> int:

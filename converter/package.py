@@ -1,7 +1,7 @@
 """What was measured -> the bundle's card, in plain sentences. Nothing here measures anything."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -17,63 +17,75 @@ from trainer.report.limits import one_source_per_class
 from trainer.split import Split
 
 
-def make_bundle(
-    model: bytes,
-    training: Training,
-    *,
-    metrics: Metrics,
-    parity: Parity,
-    refit: Schedule,
-    trained_sha256: str,
-    head_sha256: str,
-    calibration_images: int,
-    reference: Mapping[str, tuple[float, ...]],
-    version: int | None = None,
-) -> Bundle:
-    """Put a model and its card together.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """What became of a trained model on its way to the shipped file.
 
-    Args:
-        model: Content of the `.tflite`.
-        training: How the trainer's model came to be.
+    Attributes:
         metrics: Of the shipped file on the held-out images.
         parity: Of the shipped file with the models it stands for.
+        allowed: Why it may pass although parity is beyond the budget; None where it is within.
         refit: How the head was refitted.
         trained_sha256: Of the trainer's head's weights, by which the model is known again.
         head_sha256: Of the refitted head's weights.
         calibration_images: How many images the quantizer saw.
         reference: Deciles of the guard's scores on the images learned from.
+    """
+
+    metrics: Metrics
+    parity: Parity
+    allowed: str | None
+    refit: Schedule
+    trained_sha256: str
+    head_sha256: str
+    calibration_images: int
+    reference: Mapping[str, tuple[float, ...]]
+
+
+def make_bundle(model: bytes, training: Training, conversion: Conversion, *, version: int | None = None) -> Bundle:
+    """Put a model and its card together.
+
+    Args:
+        model: Content of the `.tflite`.
+        training: How the trainer's model came to be.
+        conversion: What became of it.
         version: Of the bundle; by default the time of its making.
     """
-    recipe = training.recipe
-    history = {
-        **_choices(training),
-        "calibration_images": calibration_images,
-        "trained_head_sha256": trained_sha256,
-        "refit": {**asdict(refit), "head_sha256": head_sha256},
-    }
     created_at = datetime.now(UTC).replace(microsecond=0)
+    point = training.operating_point
     card = Card(
-        name=recipe.name,
+        name=training.recipe.name,
         created_at=created_at,
         version=version_of(created_at) if version is None else version,
         model_sha256=sha256(model).hexdigest(),
         labels=training.labels,
         positive=training.positive,
-        threshold=training.operating_point.threshold,
-        temperature=training.operating_point.temperature,
-        band=training.operating_point.band,
-        backbone=recipe.backbone,
-        head=recipe.head,
+        threshold=point.threshold,
+        temperature=point.temperature,
+        band=point.band,
+        backbone=training.recipe.backbone,
+        head=training.recipe.head,
         features=training.features,
-        recipe=history,
-        metrics=msgspec.to_builtins(metrics),
-        parity=parity,
-        validated_on=validated_on(training, metrics),
+        recipe=_history(training, conversion),
+        metrics=msgspec.to_builtins(conversion.metrics),
+        parity=conversion.parity,
+        allowed=conversion.allowed,
+        validated_on=validated_on(training, conversion.metrics),
         not_validated_on=not_validated_on(training),
-        reference=dict(reference),
+        reference=dict(conversion.reference),
         trained_on="".join(key[:TRAINED_ON_DIGITS] for key in (*training.split.train, *training.split.validation)),
     )
     return Bundle(card, model)
+
+
+def _history(training: Training, conversion: Conversion) -> dict[str, Any]:
+    """What was chosen in training and in conversion."""
+    return {
+        **_choices(training),
+        "calibration_images": conversion.calibration_images,
+        "trained_head_sha256": conversion.trained_sha256,
+        "refit": {**asdict(conversion.refit), "head_sha256": conversion.head_sha256},
+    }
 
 
 def _choices(training: Training) -> dict[str, Any]:

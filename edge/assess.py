@@ -45,6 +45,7 @@ class Assessor:
             runtime=self._classifier.runtime,
             validated_on=bundle.card.validated_on,
             not_validated_on=bundle.card.not_validated_on,
+            allowed=bundle.card.allowed,
         )
 
     def assess(self, radiograph: Radiograph) -> Finding:

@@ -39,6 +39,8 @@ TRAINED_ON_DIGITS: Final = 12
 DECILES: Final = 11
 """Values of a guard score in the card's reference: its least, its greatest, and those between at each tenth."""
 MAX_SIZE_BYTES: Final = 512 * 1024 * 1024
+MAX_ALLOWED_CHARACTERS: Final = 200
+"""Of the reason to let a model pass that exceeds the converter's budget: every report carries it."""
 
 _REQUIRED: Final = (CARD_NAME, MODEL_NAME)
 _OPTIONAL: Final = (GOLDEN_NAME, GUARD_NAME, SIGNATURE_NAME)
@@ -84,6 +86,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
         recipe: The training choices, as the trainer names them.
         metrics: Of the shipped int8 file on the held-out images.
         parity: Shipped file against refitted and float model; None only in a hand-made bundle.
+        allowed: Why somebody let it pass although `parity` is beyond the converter's budget; None where it is within.
         validated_on: What data `metrics` comes from.
         not_validated_on: What nobody has tried; shown wherever the accuracy is shown.
         licence: Of the weights, as far as the trainer was told.
@@ -111,6 +114,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     temperature: float = 1.0
     band: Band = (0.5, 0.5)
     parity: Parity | None = None
+    allowed: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ALLOWED_CHARACTERS)] | None = None
     version: Annotated[int, msgspec.Meta(ge=0)] = 0
     licence: str = "not stated"
     preprocessing: str = PREPROCESSING

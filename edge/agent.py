@@ -8,6 +8,7 @@ the box ends the agent with a message for the person who runs it.
 
 import fcntl
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from edge.errors import BundleError, ConfigError, QuarantineError
 from edge.explain import as_rows
 from edge.intake.folder import FolderIntake
 from edge.messages import Report, report_id
+from edge.notify import Pulse, Systemd, under_watch
 from edge.outbox import Outbox
 from edge.signature import Trust
 from edge.study import Capture, Finding
@@ -54,8 +56,12 @@ def run(config: AgentConfig, stop: Event) -> None:
         assessor = Assessor(bundle, runtime=config.runtime, threads=config.threads)
         remember_version(bundle, outbox)
         log_model(bundle, assessor, reports_owed=outbox.count_owed())
-        with _publishing(config, address, assessor, state_dir, stop):
-            process(intake, assessor, outbox, address, stop)
+        pulses = {"pipeline": Pulse(stop), "publisher": Pulse(stop)}
+        with (
+            _publishing(config, address, assessor, state_dir, pulses["publisher"]),
+            under_watch(Systemd.of(os.environ), pulses, stop, status=f"classifies with {bundle.model_id}"),
+        ):
+            process(intake, assessor, outbox, address, pulses["pipeline"])
 
 
 def refuse_older(bundle: Bundle, outbox: Outbox, *, allow_older: bool) -> None:

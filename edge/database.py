@@ -1,6 +1,6 @@
 """A SQLite file that keeps what it was told: write-ahead logging, and a sync to the disk at every commit.
 
-The box's outbox and the doctor's store stand on it.
+The box's outbox stands on it.
 """
 
 import sqlite3

@@ -13,11 +13,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import sqlalchemy as sa
-from alembic.command import upgrade
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from doctor.migrations import HEAD
 from doctor.schema import tick
 from edge.database import DatabaseError
 from edge.errors import ConfigError
@@ -58,7 +56,8 @@ class Database:
         self._writer = self._engine.execution_options(writing=True)
         try:
             with self._translated():
-                self._bring_up_to_date()
+                if not self._is_up_to_date():
+                    self._bring_up_to_date()
         except BaseException:
             self._engine.dispose()
             raise
@@ -110,7 +109,16 @@ class Database:
                 "place with --store"
             ) from error
 
+    def _is_up_to_date(self) -> bool:
+        with self._engine.begin() as connection:
+            known = sa.inspect(connection).has_table("alembic_version")
+            return known and connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == HEAD
+
     def _bring_up_to_date(self) -> None:
+        from alembic.command import upgrade  # noqa: PLC0415 - takes as long as everything else together
+        from alembic.config import Config  # noqa: PLC0415
+        from alembic.util import CommandError  # noqa: PLC0415
+
         config = Config()
         config.set_main_option("script_location", "doctor:migrations")
         config.set_main_option("path_separator", "os")

@@ -8,10 +8,13 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from doctor import schema
 from doctor.database import Database
+from doctor.migrations import HEAD
 from doctor.store import Store
 from edge.database import DatabaseError
 from edge.errors import ConfigError
@@ -34,6 +37,14 @@ def test_the_tables_are_those_the_code_expects(place):
         context = MigrationContext.configure(connection, opts={"compare_server_default": False})
 
         assert compare_metadata(context, schema.metadata) == []
+
+
+def test_the_last_migration_is_named():
+    """Or a store would be opened without it."""
+    config = Config()
+    config.set_main_option("script_location", "doctor:migrations")
+
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
 
 
 def test_a_store_from_before_the_migrations_is_taken_over(tmp_path: Path, make_report):

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from converter.calibrate import calibration_positions
+from converter.golden import with_golden
 from converter.keys import SigningKey
 from converter.material import Material, Part, read_material
 from converter.package import Conversion, make_bundle
@@ -85,6 +86,8 @@ def convert(order: Order) -> dict[str, Any]:
         shipped = quantize(trained.trunk, head, sample)
     with clock.stage("compare"):
         bundle = _examined(shipped, head, material, schedule=schedule, calibration_images=len(positions), order=order)
+    with clock.stage("golden vectors"):
+        bundle = with_golden(bundle)
     if order.key is not None:
         bundle = order.key.sign(bundle)
     write_bundle(bundle, order.out)

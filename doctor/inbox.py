@@ -75,10 +75,9 @@ class Inbox:
             raise MessageError(
                 f"the report says it is {report.site}/{report.device} {report.id}, its topic says otherwise"
             )
-        stored = self._store.add(report)
+        stored_at = self._store.add(report)
         self._show_new()
-        receipt = Receipt(id=report.id, stored_at=stored.stored_at, preview=stored.has_preview)
-        line.publish(topic.address.receipt(report.id), encode(receipt))
+        line.publish(topic.address.receipt(report.id), encode(Receipt(id=report.id, stored_at=stored_at)))
 
     def _show_new(self) -> None:
         for stored in self._store.unshown():

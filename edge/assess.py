@@ -12,6 +12,7 @@ from edge.bundle import Bundle
 from edge.classify import Classifier
 from edge.decide import INCONCLUSIVE, decide, is_inconclusive, softmax
 from edge.explain import heatmap, unit_peak
+from edge.golden import prove
 from edge.guard import examine
 from edge.messages import ModelIdentity
 from edge.preprocess import preprocess
@@ -32,12 +33,14 @@ class Assessor:
     Raises:
         ConfigError: The runtime is not installed.
         BundleError: The runtime cannot load the model, or model and card do not fit.
+        GateError: The model decides otherwise on this box than where it was made (`edge.golden`).
     """
 
     def __init__(self, bundle: Bundle, *, runtime: str = "auto", threads: int | None = None) -> None:
         self.card: Final = bundle.card
         self._classifier = Classifier(bundle.model, runtime=runtime, threads=threads)
         self._head = self._classifier.head()
+        self.rerun: Final = prove(bundle, self._classifier)
         self.identity: Final = ModelIdentity(
             id=bundle.model_id,
             sha256=bundle.card.model_sha256,

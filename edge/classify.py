@@ -16,6 +16,8 @@ from edge.errors import BundleError, ConfigError
 
 RUNTIMES: Final = {"litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
 """Name to module, in the order in which `auto` looks for them."""
+DISTRIBUTIONS: Final = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
+"""Name to what pip calls it."""
 
 _FEATURE_RANK: Final = 4
 _LOGIT_RANK: Final = 2

@@ -25,7 +25,8 @@ from edge.errors import ConfigError, QuarantineError
 from edge.messages import NOTICE
 
 _EPILOG: Final = f"""\
-exit codes: 0 done, 2 usage, 65 bad input data, 69 broker unreachable, 78 bad configuration.
+exit codes: 0 done, 1 a check failed (the model decides otherwise on this box than where it was made), 2 usage,
+65 bad input data, 69 broker unreachable, 78 bad configuration.
 Every option can also stand in the configuration file or the environment (EDGE_AGENT_*); see docs/configuration.md.
 {NOTICE}
 """

@@ -59,6 +59,6 @@ class DataError(StopError):
 
 
 class GateError(StopError):
-    """A check that protects a later user has failed; nothing was written."""
+    """A check that protects a later user has failed; nothing was written, nothing runs."""
 
     exit_code = 1

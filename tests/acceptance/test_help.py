@@ -15,6 +15,7 @@ COMMANDS = {
     "edge-doctor-watch": ("doctor.cli", "watch"),
     "edge-trainer-train": ("trainer.cli", "train"),
     "edge-converter-convert": ("converter.cli", "convert"),
+    "edge-converter-golden": ("converter.cli", "golden"),
     "edge-converter-keygen": ("converter.cli", "keygen"),
     "edge-converter-sign": ("converter.cli", "sign"),
 }

@@ -1,3 +1,0 @@
-"""The steps, one file each."""
-
-__all__: list[str] = []

@@ -50,7 +50,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_broker_options(watch, required=True)
     watch.add_argument("--json", action="store_true", help="one JSON document per report")
-    watch.add_argument("--store", metavar="FILE", type=Path, help="the inbox (default: one per broker, in your home)")
+    watch.add_argument(
+        "--store",
+        metavar="FILE|URL",
+        help="the inbox: a file, or postgresql://USER@HOST/NAME (default: a file per broker, in your home)",
+    )
     watch.set_defaults(command=_watch)
     completion.add(commands, build_parser)
     return parser
@@ -58,9 +62,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _watch(arguments: argparse.Namespace) -> int:
     config = broker_config(broker_values(arguments))
-    path = arguments.store or default_store(config)
-    print(f"{NOTICE} Reports are kept in {path}.", file=sys.stderr)
-    with Store(path) as store:
+    with Store.open(arguments.store or default_store(config)) as store:
+        print(f"{NOTICE} Reports are kept in {store.database.name}.", file=sys.stderr)
         Inbox(config, store, _print_json if arguments.json else _text_printer()).run(stop_on_signals())
     return 0
 

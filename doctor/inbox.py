@@ -75,9 +75,10 @@ class Inbox:
             raise MessageError(
                 f"the report says it is {report.site}/{report.device} {report.id}, its topic says otherwise"
             )
-        stored_at = self._store.add(report)
+        stored = self._store.add(report)
         self._show_new()
-        line.publish(topic.address.receipt(report.id), encode(Receipt(id=report.id, stored_at=stored_at)))
+        receipt = Receipt(id=report.id, stored_at=stored.stored_at, preview=stored.has_preview)
+        line.publish(topic.address.receipt(report.id), encode(receipt))
 
     def _show_new(self) -> None:
         for stored in self._store.unshown():

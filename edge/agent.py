@@ -12,6 +12,8 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import Final
@@ -23,15 +25,18 @@ from edge.config import AgentConfig
 from edge.decode import decode
 from edge.errors import BundleError, ConfigError, QuarantineError
 from edge.explain import as_rows
-from edge.intake.folder import FolderIntake
-from edge.messages import Report, report_id
+from edge.health import Vitals
+from edge.intake.folder import FolderIntake, count_quarantined
+from edge.messages import Picture, Report, report_id
 from edge.notify import Pulse, Systemd, under_watch
-from edge.outbox import Outbox
+from edge.outbox import OUTBOX_NAME, Outbox
+from edge.preview import preview
 from edge.signature import Trust
-from edge.study import Capture, Finding
+from edge.study import Capture, Finding, Radiograph
 from edge.topics import Address
 
-OUTBOX_NAME: Final = "outbox.sqlite3"
+ROOM_LOOK_S: Final = 5.0
+"""How often a full outbox is looked at again."""
 
 log = logging.getLogger(__name__)
 
@@ -52,17 +57,17 @@ def run(config: AgentConfig, stop: Event) -> None:
     intake = FolderIntake(
         [Path(folder) for folder in config.watch], settle_s=config.settle_s, patience_s=config.patience_s
     )
-    with _only_agent(state_dir), Outbox(state_dir / OUTBOX_NAME) as outbox:
+    with _only_agent(state_dir), Outbox(state_dir / OUTBOX_NAME, limits=config.outbox) as outbox:
         refuse_older(bundle, outbox, allow_older=config.allow_older)
         assessor = Assessor(bundle, runtime=config.runtime, threads=config.threads)
         remember_version(bundle, outbox)
         log_model(bundle, assessor, reports_owed=outbox.count_owed())
         pulses = {"pipeline": Pulse(stop), "publisher": Pulse(stop)}
         with (
-            _publishing(config, address, assessor, state_dir, pulses["publisher"]),
+            _publishing(config, address, bundle, pulses["publisher"]),
             under_watch(Systemd.of(os.environ), pulses, stop, status=f"classifies with {bundle.model_id}"),
         ):
-            process(intake, assessor, outbox, address, pulses["pipeline"])
+            process(intake, assessor, outbox, address, config=config, stop=pulses["pipeline"])
 
 
 def refuse_older(bundle: Bundle, outbox: Outbox, *, allow_older: bool) -> None:
@@ -109,9 +114,13 @@ def log_model(bundle: Bundle, assessor: Assessor, *, reports_owed: int) -> None:
     log.info("not validated on: %s", bundle.card.not_validated_on)
 
 
-def process(intake: FolderIntake, assessor: Assessor, outbox: Outbox, address: Address, stop: Event) -> None:
+def process(
+    intake: FolderIntake, assessor: Assessor, outbox: Outbox, address: Address, *, config: AgentConfig, stop: Event
+) -> None:
     """Take image after image to a durable report."""
     for capture in intake.captures(stop):
+        if not wait_for_room(outbox, stop):
+            return
         try:
             start_s = time.perf_counter()
             radiograph = decode(capture.content)
@@ -121,13 +130,35 @@ def process(intake: FolderIntake, assessor: Assessor, outbox: Outbox, address: A
             if intake.set_aside(capture, error):
                 log.warning("set aside image=%s: %s", capture.sha256[:12], error)
             continue
-        report = report_of(capture, finding, assessor, address, decode_ms=decode_ms)
-        is_new = outbox.put(report)  # durable from here on
+        picture = preview(radiograph, max_bytes=config.preview.max_bytes, blank=config.privacy.regions)
+        report = report_of(capture, radiograph, finding, assessor, address, decode_ms=decode_ms, picture=picture)
+        is_new = outbox.put(report, preview=picture, place=capture.path)  # durable from here on
         intake.settle(capture)  # only now may the original move
         log_finding(report, is_new=is_new)
 
 
-def report_of(capture: Capture, finding: Finding, assessor: Assessor, address: Address, *, decode_ms: float) -> Report:
+def wait_for_room(outbox: Outbox, stop: Event) -> bool:
+    """Take no new work while the outbox is full; the image stays where it is. False where the agent is stopped."""
+    why = outbox.is_full()
+    if why is not None:
+        log.error("no new images are taken: %s", why)
+        while outbox.is_full() is not None:
+            if stop.wait(ROOM_LOOK_S):
+                return False
+        log.info("there is room again: new images are taken")
+    return True
+
+
+def report_of(
+    capture: Capture,
+    radiograph: Radiograph,
+    finding: Finding,
+    assessor: Assessor,
+    address: Address,
+    *,
+    decode_ms: float,
+    picture: bytes | None,
+) -> Report:
     """What the doctor gets to know of one image. Neither its name nor its place is part of it."""
     return Report(
         id=report_id(capture.sha256, assessor.identity.sha256),
@@ -146,6 +177,12 @@ def report_of(capture: Capture, finding: Finding, assessor: Assessor, address: A
         reason=finding.reason,
         model=assessor.identity,
         timings_ms={"decode": decode_ms, **finding.timings_ms},
+        picture=Picture(
+            width_px=radiograph.pixels.shape[1],
+            height_px=radiograph.pixels.shape[0],
+            preview_bytes=0 if picture is None else len(picture),
+            sha256=capture.sha256,
+        ),
     )
 
 
@@ -162,10 +199,19 @@ def log_finding(report: Report, *, is_new: bool) -> None:
     )
 
 
+def vitals_of(config: AgentConfig, model_id: str) -> Vitals:
+    """What is needed to tell how this box is."""
+    after_s = config.alarm.unanswered_s
+    return Vitals(
+        state_dir=config.state_dir,
+        model_id=model_id,
+        unanswered_after=timedelta(seconds=after_s) if after_s else None,
+        count_quarantined=partial(count_quarantined, [Path(folder) for folder in config.watch]),
+    )
+
+
 @contextmanager
-def _publishing(
-    config: AgentConfig, address: Address, assessor: Assessor, state_dir: Path, stop: Event
-) -> Iterator[None]:
+def _publishing(config: AgentConfig, address: Address, bundle: Bundle, stop: Event) -> Iterator[None]:
     """Run the publisher in a thread; its end is the agent's end, and its error the agent's error."""
     errors: list[Exception] = []
 
@@ -176,8 +222,10 @@ def _publishing(
             Publisher(
                 config.broker,
                 address=address,
-                outbox=state_dir / OUTBOX_NAME,
-                model_id=assessor.identity.id,
+                outbox=config.state_dir / OUTBOX_NAME,
+                limits=config.outbox,
+                vitals=vitals_of(config, bundle.model_id),
+                card=bundle.card.to_show(),
                 receipt_timeout_s=config.receipt_timeout_s,
             ).run(stop)
         except Exception as error:  # noqa: BLE001 - handed to the main thread, which raises it

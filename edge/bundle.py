@@ -141,6 +141,10 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
         if self.schema != CARD_SCHEMA:
             raise ValueError(f"schema must be {CARD_SCHEMA!r}, got {self.schema!r}; this version cannot read it")
 
+    def to_show(self) -> bytes:
+        """As JSON for the doctor's end, without the hashes of training images, which are long and help nobody there."""
+        return msgspec.json.encode(msgspec.structs.replace(self, trained_on=""))
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from edge.config_delivery import AlarmConfig, OutboxConfig, PreviewConfig, PrivacyConfig
 from edge.config_sources import from_environment, from_file, from_flags, key_kinds, nested
 from edge.errors import ConfigError
 from edge.topics import check_name
@@ -101,6 +102,10 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         log_level: What goes to stderr.
         log_format: How: `text` for people, `json` for programs, one document a line.
         broker: How to reach the broker.
+        outbox: When the outbox counts as full.
+        preview: The small picture that follows a report.
+        privacy: What of a patient leaves the box.
+        alarm: When somebody at the clinic should look.
     """
 
     model: str = ""
@@ -119,6 +124,10 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
     broker: BrokerConfig = BrokerConfig()
+    outbox: OutboxConfig = OutboxConfig()
+    preview: PreviewConfig = PreviewConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
+    alarm: AlarmConfig = AlarmConfig()
 
     def __post_init__(self) -> None:
         """Refuse names that would change the meaning of a topic."""

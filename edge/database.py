@@ -1,9 +1,11 @@
 """A SQLite file that keeps what it was told: write-ahead logging, and a sync to the disk at every commit.
 
-The box's outbox and the doctor's store stand on it.
+The box's outbox stands on it.
 """
 
 import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -22,15 +24,17 @@ class Database:
 
     Args:
         path: Made if absent, with its folder. It must lie on a local disk: write-ahead logging needs shared memory.
-        schema: SQL that may be run again and again.
+        schema: SQL that makes the first version's tables where they are not there.
+        migrations: SQL that leads from each version of the tables to the next; the file remembers how many it has seen.
         what: What the file is, for messages: `the outbox`.
         elsewhere: What to say to use another file: `--state FOLDER`.
 
     Raises:
-        DatabaseError: The file is something else, is damaged, or the disk is full or read-only.
+        DatabaseError: The file is something else, is damaged, comes from a later version of this program, or the disk
+            is full or read-only.
     """
 
-    def __init__(self, path: Path, *, schema: str, what: str, elsewhere: str) -> None:
+    def __init__(self, path: Path, *, schema: str, migrations: Sequence[str] = (), what: str, elsewhere: str) -> None:
         self._trouble = (
             f"{what} {path} cannot be used (%s); free disk space and mind owner and mode; "
             f"if the file is damaged, keep it and name another place with {elsewhere}"
@@ -41,9 +45,29 @@ class Database:
             self._connection.execute("PRAGMA journal_mode = WAL")
             # With WAL's default, NORMAL, a power cut may take the last commits with it.
             self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.executescript(schema)
         except (sqlite3.Error, OSError) as error:
             raise DatabaseError(self._trouble % error) from error
+        try:
+            self._migrate([schema, *migrations])
+        except DatabaseError:
+            self.close()
+            raise
+
+    def _migrate(self, steps: Sequence[str]) -> None:
+        """Bring the tables up to date; several processes may try at once, and a kill leaves a whole version."""
+        if self._version() == len(steps):
+            return
+        with self.transaction():
+            version = self._version()  # anew: another process may have been faster
+            if version > len(steps):
+                found = f"it has version {version}, this program knows {len(steps)}; install the newer program again"
+                raise DatabaseError(self._trouble % found)
+            for statement in (one for step in steps[version:] for one in _statements(step)):
+                self.execute(statement)
+            self.execute(f"PRAGMA user_version = {len(steps)}")
+
+    def _version(self) -> int:
+        return int(self.execute("PRAGMA user_version").fetchone()[0])
 
     def __enter__(self) -> Self:
         """Return the open file."""
@@ -60,7 +84,7 @@ class Database:
         self._connection.close()
 
     def execute(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
-        """Run one statement in a transaction of its own.
+        """Run one statement, in a transaction of its own unless one is open.
 
         Raises:
             DatabaseError: It did not reach the disk.
@@ -69,3 +93,29 @@ class Database:
             return self._connection.execute(statement, values)
         except sqlite3.Error as error:
             raise DatabaseError(self._trouble % error) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the statements inside durable together, with one sync to the disk, or not at all.
+
+        Raises:
+            DatabaseError: They did not reach the disk; nothing has changed.
+        """
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # SQLite has rolled back by itself where the disk was full
+                self._connection.execute("ROLLBACK")
+            raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    """A script's statements; `executescript` would commit before it runs them."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

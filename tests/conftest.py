@@ -7,13 +7,16 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
+import psycopg
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -165,6 +168,71 @@ class Mosquitto:
 def mosquitto(start: Start, tmp_path: Path) -> Mosquitto:
     """A running broker."""
     return Mosquitto(start, tmp_path)
+
+
+class Postgresql:
+    """A real PostgreSQL server on a free port of the loopback interface, its files in a folder of its own."""
+
+    def __init__(self, *, durable: bool) -> None:
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))  # where Debian keeps it
+        if not found:
+            pytest.fail("needs a real PostgreSQL server; on Debian: sudo apt-get install postgresql")
+        self._folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+        self._as_user: dict[str, Any] = {}
+        if os.getuid() == 0:  # the server refuses to run as root
+            shutil.chown(self._folder, "postgres", "postgres")
+            self._as_user = {"user": "postgres", "group": "postgres", "extra_groups": (), "cwd": self._folder}
+        data = self._folder / "data"
+        made = [found[-1], "--pgdata", data, "--username=doctor", "--auth=trust", "--encoding=UTF8", "--no-sync"]
+        subprocess.run(made, check=True, stdout=subprocess.DEVNULL, timeout=120, **self._as_user)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self._port = probe.getsockname()[1]
+        self._command = [
+            *(found[-1].with_name("postgres"), "-D", data, "-p", str(self._port), "-k", self._folder),
+            *("-c", "listen_addresses=127.0.0.1", "-c", f"fsync={'on' if durable else 'off'}"),
+        ]
+        self._databases = 0
+        self.run()
+
+    def run(self) -> None:
+        """Start the server and wait until it answers."""
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, **self._as_user)
+        deadline_s = time.monotonic() + 60
+        while True:
+            try:
+                psycopg.connect(self._url("postgres")).close()
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline_s or self._process.poll() is not None:
+                    pytest.fail((self._folder / "log").read_text())
+                time.sleep(0.05)
+            else:
+                return
+
+    def _url(self, database: str) -> str:
+        return f"postgresql://doctor@127.0.0.1:{self._port}/{database}"
+
+    def new_database(self) -> str:
+        """URL of a fresh, empty database."""
+        self._databases += 1
+        name = f"inbox_{self._databases}"
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self._url(name)
+
+    def end(self) -> None:
+        """End the server, whoever is connected, and remove its files."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(timeout=60)
+        shutil.rmtree(self._folder)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """A running PostgreSQL server for tests, which no power cut threatens."""
+    server = Postgresql(durable=False)
+    yield server
+    server.end()
 
 
 @pytest.fixture(scope="session")

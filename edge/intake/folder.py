@@ -177,6 +177,11 @@ class FolderIntake:
         return True
 
 
+def count_quarantined(folders: Sequence[Path]) -> int:
+    """How many files are set aside in watched folders and still lie there."""
+    return sum(1 for folder in folders for _ in (folder / QUARANTINE).glob("*.reason.txt"))
+
+
 def _signature(stat: os.stat_result) -> tuple[int, int, int]:
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
 

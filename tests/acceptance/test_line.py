@@ -67,6 +67,7 @@ def test_a_dropped_image_reaches_the_doctor_and_is_settled(
 ):
     """Image in, report out, receipt back, original in the archive; the agent ends in order."""
     inbox = doctor(mosquitto.address)
+    inbox.wait_for_line("connected to the broker")  # a report that it misses comes again, but later than the others
     box = agent("--broker", mosquitto.address, "--model", demo_bundle, "--watch", watched, "--device", "box-1")
 
     phantoms(watched, 3)

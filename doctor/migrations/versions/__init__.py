@@ -1,0 +1,3 @@
+"""The steps, one file each."""
+
+__all__: list[str] = []

@@ -171,7 +171,7 @@ def _convert(arguments: argparse.Namespace) -> int:
 
 def _parity(arguments: argparse.Namespace) -> int:
     from converter.examine import examine  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
-    from converter.parity import check, sentence  # noqa: PLC0415 - likewise
+    from converter.gate import check, sentence  # noqa: PLC0415 - likewise
     from trainer.features import default_cache  # noqa: PLC0415 - likewise
 
     found = examine(arguments.model, arguments.bundle, arguments.data, arguments.cache or default_cache())

@@ -11,15 +11,17 @@ from typing import Any
 import msgspec
 
 from converter.calibrate import calibration_positions
+from converter.gate import allowed, sentence
 from converter.golden import with_golden
 from converter.keys import SigningKey
 from converter.material import Material, Part, read_material
-from converter.package import Conversion, make_bundle
-from converter.parity import check, exceeded, measure, sentence
+from converter.metadata import with_metadata
+from converter.package import Conversion, about, make_bundle
+from converter.parity import measure
 from converter.quantize import quantize
 from converter.reference import reference
 from converter.refit import keep, refit, refit_schedule
-from edge.bundle import Bundle, Parity, write_bundle
+from edge.bundle import Bundle, write_bundle
 from edge.errors import BundleError
 from edge.guard import exposure
 from trainer.clock import Clock
@@ -83,7 +85,7 @@ def convert(order: Order) -> dict[str, Any]:
     with clock.stage("refit"):
         head = refit(trained.head, first, material.learned, schedule, order.cache)
     with clock.stage("quantize all"):
-        shipped = quantize(trained.trunk, head, sample)
+        shipped = with_metadata(quantize(trained.trunk, head, sample), about(trained.training))
     with clock.stage("compare"):
         bundle = _examined(shipped, head, material, schedule=schedule, calibration_images=len(positions), order=order)
     with clock.stage("golden vectors"):
@@ -121,7 +123,7 @@ def _examined(
     conversion = Conversion(
         metrics=_metrics(probabilities.shipped, training, material.held_out),
         parity=found,
-        allowed=_allowed(found, order.allow),
+        allowed=allowed(found, order.allow),
         refit=schedule,
         trained_sha256=hash_of(material.trained.head),
         head_sha256=keep(head, order.cache),
@@ -129,19 +131,6 @@ def _examined(
         reference=reference(exposure(image[0]) for image in material.learned.pixels.batches(1)),
     )
     return make_bundle(shipped, training, conversion, version=order.version)
-
-
-def _allowed(found: Parity, reason: str | None) -> str | None:
-    """Ask the gate; the reason where it had to be overridden."""
-    if reason is None:
-        check(found)
-        return None
-    beyond = exceeded(found)
-    if not beyond:
-        log.info("--allow was not needed: all figures are within the budget, and the card says nothing of it")
-        return None
-    log.warning("let pass because %r: %s; the card and every report say so", reason, "; ".join(beyond))
-    return reason
 
 
 def _metrics(probabilities: Any, training: Training, held_out: Part) -> Metrics:

@@ -9,12 +9,17 @@ from typing import Any
 import msgspec
 
 from converter.keys import version_of
+from converter.metadata import About
+from converter.operators import needs
 from edge.bundle import TRAINED_ON_DIGITS, Bundle, Card, Parity
+from edge.messages import NOTICE
+from trainer.backbones import BACKBONES
 from trainer.evaluate import Metrics
 from trainer.heads import Schedule
 from trainer.model_file import Training
 from trainer.report.limits import one_source_per_class
 from trainer.split import Split
+from trainer.trunk import IMAGENET, NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +55,11 @@ def make_bundle(model: bytes, training: Training, conversion: Conversion, *, ver
         training: How the trainer's model came to be.
         conversion: What became of it.
         version: Of the bundle; by default the time of its making.
+
+    Raises:
+        GateError: The oldest runtime that is supported could not load the model.
     """
+    needed = needs(model)
     created_at = datetime.now(UTC).replace(microsecond=0)
     point = training.operating_point
     card = Card(
@@ -72,6 +81,9 @@ def make_bundle(model: bytes, training: Training, conversion: Conversion, *, ver
         allowed=conversion.allowed,
         validated_on=validated_on(training, conversion.metrics),
         not_validated_on=not_validated_on(training),
+        licence=licence_note(training),
+        operators=needed.operators,
+        oldest_runtime=needed.oldest_runtime,
         reference=dict(conversion.reference),
         trained_on="".join(key[:TRAINED_ON_DIGITS] for key in (*training.split.train, *training.split.validation)),
     )
@@ -86,6 +98,31 @@ def _history(training: Training, conversion: Conversion) -> dict[str, Any]:
         "trained_head_sha256": conversion.trained_sha256,
         "refit": {**asdict(conversion.refit), "head_sha256": conversion.head_sha256},
     }
+
+
+def about(training: Training) -> About:
+    """What other programs are told that know nothing of bundles."""
+    return About(
+        name=training.recipe.name,
+        description=f"{' or '.join(training.labels)}? {NOTICE} Not validated on {not_validated_on(training)}",
+        licence=licence_note(training),
+        labels=training.labels,
+        temperature=training.operating_point.temperature,
+    )
+
+
+def licence_note(training: Training) -> str:
+    """Under whose terms the weights are, as far as the trainer can know."""
+    backbone, weights = BACKBONES[training.recipe.backbone], training.weights.weights
+    terms = {
+        NONE: "No pretrained weights.",
+        IMAGENET: f"Began with Keras' ImageNet weights of {backbone.application}, {backbone.licence}.",
+    }.get(
+        weights,
+        f"Began with {weights}, under the terms of its source; the published weights of {backbone.application} are "
+        f"under {backbone.licence}.",
+    )
+    return f"{terms} Learned from the images of {training.data.name!r}, under the terms of their sources."
 
 
 def _choices(training: Training) -> dict[str, Any]:

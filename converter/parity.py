@@ -6,7 +6,7 @@ to be, and with the trainer's float model, which is what it replaces.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,23 +16,11 @@ from converter.refit import INTERPRETER
 from edge.bundle import Parity
 from edge.classify import Classifier
 from edge.decide import decide, softmax
-from edge.errors import GateError
 from trainer.evaluate import auc
 from trainer.features import compute_features
 from trainer.heads import logits_of
 from trainer.model_file import TrainedModel
 from trainer.progress import progress
-
-MIN_AGREEMENT: Final = 0.995
-"""Share of decisions equal to the refitted model's."""
-MAX_PROBABILITY_SHIFT: Final = 0.03
-"""Of any probability, from the refitted model's."""
-MAX_ACCURACY_DROP: Final = 0.005
-"""Below the trainer's float model's."""
-MAX_AUC_DROP: Final = 0.005
-"""Likewise."""
-_ROUNDING: Final = 1e-9
-"""199 of 200 are 0.995, and 0.985 - 0.980 is 0.005, whatever the last bits of a float say."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,44 +97,3 @@ def measure(shipped: bytes, head: Any, material: Material, cache: Path) -> tuple
     positive = training.labels.index(training.positive)
     threshold = training.operating_point.threshold
     return compare(probabilities, material.held_out.targets, positive, threshold), probabilities
-
-
-def sentence(parity: Parity) -> str:
-    """The figures in words."""
-    return (
-        f"on {parity.n} held-out images {parity.agreement:.1%} of the int8 model's decisions are the refitted model's, "
-        f"and no probability lies more than {parity.max_probability_shift:.3f} from its; {parity.float_agreement:.1%} "
-        f"are the float model's, accuracy falls by {parity.accuracy_drop:.3f} and AUC by {parity.auc_drop:.4f}"
-    )
-
-
-def exceeded(parity: Parity) -> tuple[str, ...]:
-    """Which figures are beyond the budget, each as a clause; none where the file decides like what it stands for."""
-    clauses = {
-        f"{parity.agreement:.1%} of the decisions are the refitted model's, at least {MIN_AGREEMENT:.1%} must be": (
-            MIN_AGREEMENT - parity.agreement
-        ),
-        f"a probability lies {parity.max_probability_shift:.3f} from the refitted model's, at most "
-        f"{MAX_PROBABILITY_SHIFT} is allowed": parity.max_probability_shift - MAX_PROBABILITY_SHIFT,
-        f"the accuracy is {parity.accuracy_drop:.3f} below the float model's, at most {MAX_ACCURACY_DROP} is allowed": (
-            parity.accuracy_drop - MAX_ACCURACY_DROP
-        ),
-        f"the area under the ROC curve is {parity.auc_drop:.4f} below the float model's, at most {MAX_AUC_DROP} is "
-        "allowed": parity.auc_drop - MAX_AUC_DROP,
-    }
-    return tuple(clause for clause, excess in clauses.items() if excess > _ROUNDING)
-
-
-def check(parity: Parity) -> None:
-    """The gate: refuse a file that does not decide like the models it stands for.
-
-    Raises:
-        GateError: A figure is beyond the budget; the message names each.
-    """
-    found = exceeded(parity)
-    if found:
-        raise GateError(
-            f"on {parity.n} held-out images the int8 model does not decide like the models it stands for: "
-            f"{'; '.join(found)}; train with another seed or recipe, or let it pass with --allow REASON: the card and "
-            "every report will then say so"
-        )

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from converter.grid import learning_on_grid, settled
 from converter.material import Part
 from edge.classify import Classifier
 from trainer.features import cached_features
@@ -70,8 +71,10 @@ def int8_features(model: bytes, part: Part, cache: Path) -> Rows:
 
 
 def refit(head: Any, model: bytes, learned: Part, schedule: Schedule, cache: Path) -> Any:
-    """Fit a copy of the trained head on the int8 features of the training images."""
-    return fit_head(head, [int8_features(model, learned, cache)], learned.targets, schedule, what="refitting")
+    """Fit a copy of the trained head on the int8 features of the training images, on int8's grid of weights."""
+    features = int8_features(model, learned, cache)
+    fitted = fit_head(learning_on_grid(head), [features], learned.targets, schedule, what="refitting")
+    return settled(fitted, head)
 
 
 def keep(head: Any, cache: Path) -> str:

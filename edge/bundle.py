@@ -90,6 +90,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
         validated_on: What data `metrics` comes from.
         not_validated_on: What nobody has tried; shown wherever the accuracy is shown.
         licence: Of the weights, as far as the trainer was told.
+        operators: The model's operators, each with the highest version it is used in.
+        oldest_runtime: First version of TensorFlow Lite that knows them all; empty in old bundles.
         preprocessing: What `edge.preprocess` does to a radiograph before the model sees it.
         input_shape: Height, width and channels of the model's uint8 RGB input.
         reference: Name of a guard score to its deciles on the images learned from: 0, 10, ... 100%, eleven values. What
@@ -117,6 +119,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     allowed: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ALLOWED_CHARACTERS)] | None = None
     version: Annotated[int, msgspec.Meta(ge=0)] = 0
     licence: str = "not stated"
+    operators: dict[str, int] = {}
+    oldest_runtime: str = ""
     preprocessing: str = PREPROCESSING
     input_shape: tuple[int, int, int] = (SIDE_PX, SIDE_PX, 3)
     schema: str = CARD_SCHEMA

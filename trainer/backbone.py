@@ -17,6 +17,7 @@ class Backbone:
         application: Its name in `keras.applications`.
         scale: Pixels are multiplied by this first, in the order red, green, blue.
         offset: Then this is added.
+        licence: Of the published ImageNet weights.
         block_inputs: Layers whose output enters a block, from the pixels up. A second stage of training that unfreezes
             the last k blocks begins at the k-th from the end; nothing else may pass that place.
         bgr_kernel: Name of the first convolution where the published network reads blue, green, red; else None. Its
@@ -28,6 +29,7 @@ class Backbone:
     application: str
     scale: tuple[float, float, float]
     offset: tuple[float, float, float]
+    licence: str
     block_inputs: tuple[str, ...]
     bgr_kernel: str | None = None
     has_alpha: bool = False

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from converter import convert as converter
 from converter import refit
 from converter.cli import main
 from converter.material import read_material
@@ -162,7 +161,7 @@ def test_neither_calibration_nor_refitting_sees_a_held_out_image(line):
 @pytest.mark.parametrize("line", ["gap"], indirect=True)
 def test_beyond_the_budget_no_bundle_is_written_unless_somebody_says_why(line, tmp_path: Path, capfd, monkeypatch):
     """Exit 1 and nothing on the disk; with a reason the bundle carries it, and so does what every report carries."""
-    monkeypatch.setattr("converter.parity.MAX_PROBABILITY_SHIFT", -1.0)
+    monkeypatch.setattr("converter.gate.MAX_PROBABILITY_SHIFT", -1.0)
     out = tmp_path / "x.bundle"
     command = ["convert", str(line.model), "--data", str(line.data), "--out", str(out), "--cache", str(line.cache)]
 
@@ -175,16 +174,6 @@ def test_beyond_the_budget_no_bundle_is_written_unless_somebody_says_why(line, t
     assert allowed == 0
     assert Assessor(read_bundle(out)).identity.allowed == "for a test of the gate"
     assert main(["parity", str(line.model), str(out), "--data", str(line.data), "--cache", str(line.cache)]) == 1
-
-
-def test_a_reason_that_is_not_needed_is_not_on_the_card(line, caplog):
-    """A model within the budget must not look like one that was let pass."""
-    caplog.set_level("INFO")
-    within = read_bundle(line.bundle).card.parity
-
-    reason = converter._allowed(within, "just in case")
-
-    assert (reason, "was not needed" in caplog.text) == (None, True)
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 201])

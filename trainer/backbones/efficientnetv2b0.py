@@ -15,6 +15,7 @@ BACKBONE: Final = Backbone(
     application="EfficientNetV2B0",
     scale=(1 / (255 * _DEVIATIONS[0]), 1 / (255 * _DEVIATIONS[1]), 1 / (255 * _DEVIATIONS[2])),
     offset=(-_MEANS[0] / _DEVIATIONS[0], -_MEANS[1] / _DEVIATIONS[1], -_MEANS[2] / _DEVIATIONS[2]),
+    licence="Apache-2.0",
     block_inputs=(
         "block1a_project_activation",
         "block2b_add",

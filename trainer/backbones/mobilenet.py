@@ -8,6 +8,7 @@ BACKBONE: Final = Backbone(
     application="MobileNet",
     scale=(1 / 127.5,) * 3,
     offset=(-1.0,) * 3,
+    licence="Apache-2.0",
     block_inputs=tuple(f"conv_pw_{block}_relu" for block in range(1, 13)),
     has_alpha=True,
 )

@@ -11,6 +11,7 @@ BACKBONE: Final = Backbone(
     application="VGG19",
     scale=(1.0,) * 3,
     offset=(-123.68, -116.779, -103.939),
+    licence="CC BY 4.0",
     block_inputs=tuple(f"block{block}_pool" for block in range(1, 5)),
     bgr_kernel="block1_conv1",
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from doctor import learning_command
 from doctor.inbox import Inbox
 from doctor.store import Store, Stored
 from edge import completion
@@ -56,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="the inbox: a file, or postgresql://USER@HOST/NAME (default: a file per broker, in your home)",
     )
     watch.set_defaults(command=_watch)
+    learning_command.add(commands)
     completion.add(commands, build_parser)
     return parser
 

@@ -22,6 +22,7 @@ from doctor.reviews import Answer, Owed
 from doctor.schema import document, fact, preview, report
 from doctor.urgency import ORDER, urgency_of
 from doctor.worklist import Counts, Filter, Item, Page
+from edge.errors import ConfigError
 from edge.messages import Report, Review, encode
 
 _UNSHOWN_AT_ONCE = 100
@@ -55,13 +56,15 @@ class Store:
         self.database = database
 
     @classmethod
-    def open(cls, place: Path | str) -> Self:
-        """Open a store: a SQLite file, made if absent, or `postgresql://user@host/name`.
+    def open(cls, place: Path | str, *, make: bool = True) -> Self:
+        """Open a store: a SQLite file, made if absent unless `make` is off, or `postgresql://user@host/name`.
 
         Raises:
-            ConfigError: No such kind of database.
+            ConfigError: No such kind of database, or no such file.
             DatabaseError: It cannot be used.
         """
+        if not make and "://" not in str(place) and not Path(place).is_file():
+            raise ConfigError(f"expected an inbox's store at {place}, found none; `edge-doctor` says where it keeps it")
         return cls(Database(place))
 
     def __enter__(self) -> Self:
@@ -189,13 +192,6 @@ class Store:
         """Note that the box has a review; the revision that stands, or None if no such review was made."""
         with self.database.writing() as writing:
             return reviews.confirm(writing, site, device, report_id, revision)
-
-    def answered(
-        self, site: str | None = None, since: datetime | None = None
-    ) -> Iterator[tuple[Report, Review, datetime]]:
-        """Answered reports, the answers that stand, and when the reports were stored, in order of arrival."""
-        with self.database.reading() as connection:
-            yield from worklist.answered(connection, site=site, since=since)
 
 
 def _is_report(site: str, device: str, report_id: str) -> tuple[sa.ColumnElement[bool], ...]:

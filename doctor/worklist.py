@@ -4,7 +4,7 @@ Open reports come in the order of their urgency, the longest waiting first; othe
 study stand together: its first report in that order leads, and carries the others.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -202,21 +202,6 @@ def counts(connection: sa.Connection) -> Counts:
         overdue=sum(row[4] for row in waiting),
         answered=sum(row[2] for row in rows if row.answered),
     )
-
-
-def answered(
-    connection: sa.Connection, *, site: str | None, since: datetime | None
-) -> Iterator[tuple[Report, Review, datetime]]:
-    """Answered reports with the answer that stands and when the report was stored, in order of arrival."""
-    query = sa.select(*_COLUMNS).select_from(_JOINED).where(report.c.answered)
-    if site is not None:
-        query = query.where(report.c.site == site)
-    if since is not None:
-        query = query.where(report.c.stored_at >= since)
-    with connection.execute(query.order_by(report.c.number), execution_options={"yield_per": 500}) as rows:
-        for row in rows:
-            said = msgspec.json.decode(row.document, type=Report)
-            yield said, msgspec.json.decode(row.review, type=Review), row.stored_at
 
 
 def _conditions(table: sa.FromClause, wanted: Filter, now: datetime) -> list[sa.ColumnElement[bool]]:

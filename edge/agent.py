@@ -1,32 +1,33 @@
 """The pipeline. Read this first.
 
-An image arrives, is decoded and assessed, and its report enters the outbox; only then may the original move. Publishing
-is a second loop in a thread of its own (`edge.publish`); the two share nothing but the outbox. Whatever is wrong with
-one image is caught here, at the pipeline's border, and the image is set aside with the reason; whatever is wrong with
-the box ends the agent with a message for the person who runs it.
+An image arrives, is decoded (in a child process, one ahead) and assessed, and its report enters the outbox; only then
+may the original move. Publishing is a second loop in a thread of its own (`edge.publish`); the two share nothing but
+the outbox. Whatever is wrong with one image is caught here, at the pipeline's border, and the image is set aside with
+the reason; whatever is wrong with the box ends the agent with a message for the person who runs it.
 """
 
 import fcntl
 import logging
 import os
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import Final
 
 from edge.assess import Assessor
+from edge.attempts import Attempts
 from edge.bundle import Bundle, read_bundle
 from edge.clock import clock_synced
 from edge.config import AgentConfig
-from edge.decode import decode
+from edge.decoder import Decoder, Decoding, one_ahead
 from edge.errors import BundleError, ConfigError, QuarantineError
 from edge.explain import as_rows
 from edge.health import Vitals
-from edge.intake.folder import FolderIntake, count_quarantined
+from edge.intake.folder import FolderIntake, Watched, check_watchable
+from edge.intake.quarantine import list_quarantine
+from edge.intake.spool import ORIGINS, Spool
 from edge.messages import Picture, Report, report_id
 from edge.notify import Pulse, Systemd, under_watch
 from edge.outbox import OUTBOX_NAME, Outbox
@@ -54,10 +55,17 @@ def run(config: AgentConfig, stop: Event) -> None:
     config.broker.host_and_port  # noqa: B018 - refuses a bad address before anything is loaded
     state_dir, address = config.state_dir, Address(config.broker.prefix, config.site, config.device_name)
     bundle = read_bundle(config.model_path, Trust.of(config.trust, allow_unsigned=config.allow_unsigned))
-    intake = FolderIntake(
-        [Path(folder) for folder in config.watch], settle_s=config.settle_s, patience_s=config.patience_s
-    )
-    with _only_agent(state_dir), Outbox(state_dir / OUTBOX_NAME, limits=config.outbox) as outbox:
+    for folder in config.watch:
+        check_watchable(Path(folder))
+    with (
+        _only_agent(state_dir),
+        Attempts(state_dir) as attempts,
+        Decoder(
+            attempts, timeout_s=config.decode.timeout_s, max_memory_bytes=config.decode.max_memory_bytes
+        ) as decoder,
+        Outbox(state_dir / OUTBOX_NAME, limits=config.outbox) as outbox,
+    ):
+        intake = FolderIntake(_watched(config), device=config.device_name, attempts=attempts)
         refuse_older(bundle, outbox, allow_older=config.allow_older)
         assessor = Assessor(bundle, runtime=config.runtime, threads=config.threads)
         remember_version(bundle, outbox)
@@ -67,7 +75,20 @@ def run(config: AgentConfig, stop: Event) -> None:
             _publishing(config, address, bundle, pulses["publisher"]),
             under_watch(Systemd.of(os.environ), pulses, stop, status=f"classifies with {bundle.model_id}"),
         ):
-            process(intake, assessor, outbox, address, config=config, stop=pulses["pipeline"])
+            decodings = one_ahead(intake.arrivals(pulses["pipeline"]), decoder)
+            process(decodings, intake, assessor, outbox, address, config=config, stop=pulses["pipeline"])
+
+
+def _watched(config: AgentConfig) -> list[Watched]:
+    """The configured folders, and those in which the other ways in leave their images."""
+    spools = [Spool(config.state_dir, origin) for origin in ORIGINS]
+    return [
+        *(
+            Watched(Path(folder), settle_s=config.settle_s, patience_s=config.patience_s, shared=True)
+            for folder in config.watch
+        ),
+        *(Watched(spool.folder, origin=spool.origin) for spool in spools),
+    ]
 
 
 def refuse_older(bundle: Bundle, outbox: Outbox, *, allow_older: bool) -> None:
@@ -115,25 +136,34 @@ def log_model(bundle: Bundle, assessor: Assessor, *, reports_owed: int) -> None:
 
 
 def process(
-    intake: FolderIntake, assessor: Assessor, outbox: Outbox, address: Address, *, config: AgentConfig, stop: Event
+    decodings: Iterable[Decoding],
+    intake: FolderIntake,
+    assessor: Assessor,
+    outbox: Outbox,
+    address: Address,
+    *,
+    config: AgentConfig,
+    stop: Event,
 ) -> None:
-    """Take image after image to a durable report."""
-    for capture in intake.captures(stop):
+    """Take image after image to a durable report, while the next one is being decoded."""
+    for decoding in decodings:
         if not wait_for_room(outbox, stop):
             return
         try:
-            start_s = time.perf_counter()
-            radiograph = decode(capture.content)
-            decode_ms = round((time.perf_counter() - start_s) * 1000, 2)
+            capture, radiograph, decode_ms = decoding.result()
             finding = assessor.assess(radiograph)
         except QuarantineError as error:
-            if intake.set_aside(capture, error):
-                log.warning("set aside image=%s: %s", capture.sha256[:12], error)
+            if intake.set_aside(decoding.arrival, error):
+                log.warning("set aside image=%s: %s", decoding.arrival.key[:12], error)
+            decoding.end()
             continue
+        decoding.end()
+        if (claimed := intake.claim(capture)) is None:
+            continue  # changed since it was read, or another box was quicker
         picture = preview(radiograph, max_bytes=config.preview.max_bytes, blank=config.privacy.regions)
-        report = report_of(capture, radiograph, finding, assessor, address, decode_ms=decode_ms, picture=picture)
-        is_new = outbox.put(report, preview=picture, place=capture.path)  # durable from here on
-        intake.settle(capture)  # only now may the original move
+        report = report_of(claimed, radiograph, finding, assessor, address, decode_ms=decode_ms, picture=picture)
+        is_new = outbox.put(report, preview=picture, place=intake.archive_place(claimed))  # durable from here on
+        intake.settle(claimed)  # only now may the original move
         log_finding(report, is_new=is_new)
 
 
@@ -164,9 +194,9 @@ def report_of(
         id=report_id(capture.sha256, assessor.identity.sha256),
         site=address.site,
         device=address.device,
-        received_at=capture.received_at,
+        received_at=capture.arrival.received_at,
         clock_synced=clock_synced(),
-        origin=capture.origin,
+        origin=capture.arrival.origin,
         decision=finding.decision,
         probabilities=finding.probabilities,
         positive=assessor.card.positive,
@@ -206,7 +236,7 @@ def vitals_of(config: AgentConfig, model_id: str) -> Vitals:
         state_dir=config.state_dir,
         model_id=model_id,
         unanswered_after=timedelta(seconds=after_s) if after_s else None,
-        count_quarantined=partial(count_quarantined, [Path(folder) for folder in config.watch]),
+        count_quarantined=lambda: len(list_quarantine(watched.folder for watched in _watched(config))),
     )
 
 

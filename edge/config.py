@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from edge.config_delivery import AlarmConfig, OutboxConfig, PreviewConfig, PrivacyConfig
+from edge.config_intake import DecodeConfig
 from edge.config_sources import from_environment, from_file, from_flags, key_kinds, nested
 from edge.errors import ConfigError
 from edge.topics import check_name
@@ -101,6 +102,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         receipt_timeout_s: A report without a receipt is sent again after this, then after twice this, and so on.
         log_level: What goes to stderr.
         log_format: How: `text` for people, `json` for programs, one document a line.
+        decode: What decoding one picture may take.
         broker: How to reach the broker.
         outbox: When the outbox counts as full.
         preview: The small picture that follows a report.
@@ -123,6 +125,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     receipt_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 15.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
+    decode: DecodeConfig = DecodeConfig()
     broker: BrokerConfig = BrokerConfig()
     outbox: OutboxConfig = OutboxConfig()
     preview: PreviewConfig = PreviewConfig()

@@ -14,8 +14,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ExifTags import Base
 
 from edge.errors import UnreadableImageError
-from edge.pixels import MAX_PIXELS, check_pixel_count, stretch
-from edge.study import Radiograph
+from edge.pixels import MAX_PIXELS, TOO_MUCH_MEMORY, check_pixel_count, stretch
+from edge.study import Identity, Radiograph
 
 MAX_SIZE_BYTES: Final = 256 * 1024 * 1024
 DRAFT_SIDE_PX: Final = 896
@@ -42,7 +42,16 @@ def is_dicom(content: bytes) -> bool:
 
 
 def decode(content: bytes) -> Radiograph:
-    """Decode one picture to 8-bit grayscale.
+    """Decode one picture to 8-bit grayscale: what `read` gives, without whom it shows.
+
+    Raises:
+        UnreadableImageError: The bytes are empty, cut short, too large, animated, or no picture of a known kind.
+    """
+    return read(content)[0]
+
+
+def read(content: bytes) -> tuple[Radiograph, Identity | None]:
+    """Decode one picture to 8-bit grayscale, and say whom it shows where it is DICOM.
 
     Colour is reduced to luma (ITU-R 601); transparency is laid over black; EXIF orientation is applied; more than 8
     bits are stretched linearly from the picture's own minimum and maximum to 0-255; a TIFF whose zero is white is
@@ -58,11 +67,11 @@ def decode(content: bytes) -> Radiograph:
             f"{_EXPECTED} of at most {MAX_SIZE_BYTES:,} bytes, got {len(content):,}; export it at a smaller size"
         )
     if is_dicom(content):
-        return _decode_dicom(content)
-    return _decode_picture(content)
+        return _read_dicom(content)
+    return _decode_picture(content), None
 
 
-def _decode_dicom(content: bytes) -> Radiograph:
+def _read_dicom(content: bytes) -> tuple[Radiograph, Identity | None]:
     try:
         from edge import decode_dicom  # noqa: PLC0415 - pydicom is optional and takes half a second to import
     except ModuleNotFoundError as error:
@@ -71,7 +80,7 @@ def _decode_dicom(content: bytes) -> Radiograph:
         raise UnreadableImageError(
             "this is a DICOM file and pydicom is not installed; install it with: pip install 'edge-xray[dicom]'"
         ) from error
-    return decode_dicom.decode(content)
+    return decode_dicom.read(content)
 
 
 def _decode_picture(content: bytes) -> Radiograph:
@@ -91,6 +100,8 @@ def _decode_picture(content: bytes) -> Radiograph:
         raise UnreadableImageError(
             f"expected at most {MAX_PIXELS:,} pixels, got far more; export it smaller"
         ) from error
+    except MemoryError as error:
+        raise UnreadableImageError(TOO_MUCH_MEMORY) from error
     except Exception as error:
         # Pillow's plugins raise OSError, SyntaxError, ValueError, struct.error, ... on damaged bytes.
         raise UnreadableImageError(

@@ -1,8 +1,9 @@
 """DICOM -> Radiograph, by pydicom. Called by `edge.decode` only, and imported only when a DICOM file comes.
 
 The grayscale pipeline is the standard's (PS3.4, N.2): modality LUT, VOI LUT or window, then the presentation:
-MONOCHROME1 is inverted last, because its small values are meant to be bright. No attribute but those of the pixels is
-read.
+MONOCHROME1 is inverted last, because its small values are meant to be bright. Beside the attributes of the pixels only
+those that tell whose picture it is are read; no value of any attribute becomes part of an error's text, because such
+texts are logged.
 """
 
 import io
@@ -14,14 +15,17 @@ import pydicom
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
 from edge.errors import UnreadableImageError
-from edge.pixels import check_pixel_count, stretch
-from edge.study import Radiograph
+from edge.pixels import TOO_MUCH_MEMORY, check_pixel_count, stretch
+from edge.study import Identity, Radiograph
 
+MAX_TAG_CHARACTERS: Final = 256
+"""Of an identifier; PS3.5, 6.2 allows 64, and what is longer is no identifier."""
 _PHOTOMETRIC: Final = ("MONOCHROME1", "MONOCHROME2")
+_COLOUR: Final = frozenset({"RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
 
 
-def decode(content: bytes) -> Radiograph:
-    """Decode the one frame of a grayscale DICOM object.
+def read(content: bytes) -> tuple[Radiograph, Identity]:
+    """Decode the one frame of a grayscale DICOM object, and say whom it shows.
 
     Raises:
         UnreadableImageError: No image, several frames, colour, damaged, or a transfer syntax without a decoder.
@@ -31,23 +35,34 @@ def decode(content: bytes) -> Radiograph:
         width_px, height_px = _checked_size(dataset)
         values = apply_modality_lut(dataset.pixel_array, dataset)
         pixels = stretch(_windowed(values, dataset))
+        identity = _identity(dataset)
     except UnreadableImageError:
         raise
+    except MemoryError as error:
+        raise UnreadableImageError(TOO_MUCH_MEMORY) from error
     except Exception as error:
         # pydicom raises more than a dozen kinds, RecursionError on deep nesting among them; all mean the same here.
         raise UnreadableImageError(
-            f"expected a DICOM image, got one that cannot be decoded ({type(error).__name__}: {_first_line(error)}); "
+            f"expected a DICOM image, got one that cannot be decoded ({type(error).__name__}); "
             "send it again, uncompressed if the modality can"
         ) from error
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         pixels = np.uint8(255) - pixels
-    return Radiograph(
+    radiograph = Radiograph(
         pixels=pixels,
         media_type="application/dicom",
         source_mode=str(dataset.PhotometricInterpretation),
         source_width_px=width_px,
         source_height_px=height_px,
     )
+    return radiograph, identity
+
+
+def _identity(dataset: pydicom.Dataset) -> Identity:
+    def text(keyword: str) -> str | None:
+        return str(dataset.get(keyword) or "")[:MAX_TAG_CHARACTERS].strip() or None
+
+    return Identity(patient_id=text("PatientID"), issuer=text("IssuerOfPatientID"), study_uid=text("StudyInstanceUID"))
 
 
 def _checked_size(dataset: pydicom.Dataset) -> tuple[int, int]:
@@ -61,8 +76,10 @@ def _checked_size(dataset: pydicom.Dataset) -> tuple[int, int]:
     if frames != 1:
         raise UnreadableImageError(f"expected a single-frame DICOM image, got {frames} frames; send one radiograph")
     if dataset.PhotometricInterpretation not in _PHOTOMETRIC:
+        got = str(dataset.PhotometricInterpretation)
         raise UnreadableImageError(
-            f"expected {' or '.join(_PHOTOMETRIC)}, got {dataset.PhotometricInterpretation}; send the radiograph itself"
+            f"expected {' or '.join(_PHOTOMETRIC)}, got {got if got in _COLOUR else 'something else'}; "
+            "send the radiograph itself"
         )
     return width_px, height_px
 
@@ -71,7 +88,3 @@ def _windowed(values: npt.NDArray[Any], dataset: pydicom.Dataset) -> npt.NDArray
     """Apply the first VOI LUT or window; without one the values pass as they are (PS3.3, C.11.2)."""
     windowed: npt.NDArray[Any] = apply_voi_lut(values, dataset, index=0)
     return windowed
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]

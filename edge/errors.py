@@ -32,6 +32,10 @@ class UnreadableImageError(QuarantineError):
     """The bytes are not one decodable still picture within the limits."""
 
 
+class PoisonError(QuarantineError):
+    """Reading this input has ended a process again and again; it is not tried any more."""
+
+
 class MessageError(QuarantineError):
     """The payload is not a message this version understands."""
 

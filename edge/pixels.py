@@ -10,6 +10,11 @@ from edge.errors import UnreadableImageError
 MAX_PIXELS: Final = 100_000_000
 """A 43 x 43 cm film digitised at 50 micrometres has 74 million pixels."""
 
+TOO_MUCH_MEMORY: Final = (
+    "expected a picture that can be decoded within the memory allowed for it, this one needs more; "
+    "export it at a smaller size, or raise decode.max_memory_bytes"
+)
+
 
 def check_pixel_count(width_px: int, height_px: int) -> None:
     """Refuse a declared size before any pixel is decoded.

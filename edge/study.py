@@ -1,6 +1,6 @@
-"""The values that stages of the pipeline hand on: Capture, Radiograph, Finding.
+"""The values that stages of the pipeline hand on: Arrival, Capture, Radiograph, Finding.
 
-All are frozen and hold no open file, no connection and no clock. The fourth value, the report, is the wire's own type
+All are frozen and hold no open file, no connection and no clock. The last value, the report, is the wire's own type
 and lives in `edge.messages`.
 """
 
@@ -26,30 +26,55 @@ def sha256_of(content: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Capture:
-    """The bytes of one picture as they arrived, and where they came from.
+class Arrival:
+    """A file that has arrived and is due, not yet read.
 
     Attributes:
-        content: The file as it is on the disk.
         path: Where the file lies. Its name may hold a patient's: never logged, never sent.
-        received_at: When the box first read it, aware UTC.
+        received_at: When the box found it, aware UTC.
         origin: Which intake delivered it: `folder`, `dicom`, `camera`, `http`, `command`.
+        key: Hash that names this very file across restarts and renames; it reveals nothing of its name.
     """
 
-    content: bytes = field(repr=False)
     path: Path = field(repr=False)
     received_at: datetime
     origin: str
+    key: str
 
     def __post_init__(self) -> None:
         """Refuse a naive time: order and age would depend on the box's time zone."""
         if self.received_at.tzinfo is None:
             raise ValueError(f"received_at must be an aware time, got {self.received_at!r}")
 
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the content, 64 hex digits."""
-        return sha256_of(self.content)
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a DICOM image says it shows. It stays on the box; what leaves it are tokens that only the box can undo.
+
+    Attributes:
+        patient_id: PatientID (0010,0020), or None.
+        issuer: IssuerOfPatientID (0010,0021), or None.
+        study_uid: StudyInstanceUID (0020,000D), or None.
+    """
+
+    patient_id: str | None = field(repr=False)
+    issuer: str | None = field(repr=False)
+    study_uid: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What was read of one file that arrived.
+
+    Attributes:
+        arrival: The file.
+        sha256: Of its content, 64 hex digits: what names the image.
+        identity: Whom it shows, where it is a DICOM image; on the box only.
+    """
+
+    arrival: Arrival
+    sha256: str
+    identity: Identity | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

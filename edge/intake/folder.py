@@ -1,9 +1,11 @@
-"""Watched folders: a generator of `Capture`. Works by polling, because change events are missing on network shares.
+"""Watched folders: a generator of `Arrival`. Works by polling, because change events are missing on network shares.
 
-Invariant: a file leaves its place only through `settle`, after its report is durable, or through `set_aside`, with the
-reason in a file beside it. A file that is still being written is left alone: it is read once it has not changed for
-`settle_s`; if it then cannot be decoded it may still be arriving, and is set aside only once it has not changed for
-`patience_s`.
+Invariant: an original reaches the archive only through `settle`, after its report is durable, and leaves its folder
+otherwise only through `set_aside`, with the reason in a file beside it. A file that is still being written is left
+alone: it is read once it has not changed for `settle_s`; if it then cannot be decoded it may still be arriving, and is
+set aside only once it has not changed for `patience_s`. A file that could be decoded is claimed by an atomic rename
+into `claimed/<device>/`, so that another box on the same share leaves it alone; what lies there after a crash comes
+first.
 """
 
 import logging
@@ -16,14 +18,16 @@ from pathlib import Path
 from threading import Event
 from typing import Final
 
-from edge.decode import MAX_SIZE_BYTES
-from edge.errors import ConfigError, QuarantineError
-from edge.study import Capture
+from edge.attempts import Attempts
+from edge.errors import ConfigError, PoisonError, QuarantineError
+from edge.intake.quarantine import QUARANTINE, reason_path
+from edge.study import Arrival, Capture, sha256_of
 
 ARCHIVE: Final = "archive"
-QUARANTINE: Final = "quarantine"
+CLAIMED: Final = "claimed"
 POLL_S: Final = 0.25
 
+_OURS: Final = frozenset({ARCHIVE, CLAIMED, QUARANTINE})
 _UNFINISHED: Final = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")
 _NOT_IMAGES: Final = frozenset({"thumbs.db", "desktop.ini"})
 
@@ -31,92 +35,164 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Watched:
+    """A folder to take images from.
+
+    Attributes:
+        folder: Not descended into.
+        origin: How its images arrive: `folder`, or the spool's.
+        settle_s: A file is read once unchanged for this long; 0 where files appear whole.
+        patience_s: An undecodable file is set aside once unchanged for this long.
+        shared: Whether others write there, too, so that a file is claimed before it is used.
+    """
+
+    folder: Path
+    origin: str = "folder"
+    settle_s: float = 0.0
+    patience_s: float = 0.0
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Sighting:
     """A file as last seen.
 
     Attributes:
+        watched: The folder it came to.
         signature: Inode, size and modification time; any change starts the waiting anew.
         since_s: Monotonic time from which on it has looked like this.
+        settled: Whether it needs no settling: it was whole before this process saw it.
         tried: Whether it was read since.
+        claimed: Whether it is this box's.
         done: Whether nothing more is to be done with it, though it could not be moved away.
     """
 
+    watched: Watched
     signature: tuple[int, int, int]
     since_s: float
+    settled: bool
     tried: bool = False
+    claimed: bool = False
     done: bool = False
 
 
-class FolderIntake:
-    """Takes images out of watched folders, oldest first.
-
-    Args:
-        folders: Watched, not descended into.
-        settle_s: A file is read once unchanged for this long.
-        patience_s: An undecodable file is set aside once unchanged for this long.
+def check_watchable(folder: Path) -> None:
+    """Refuse a folder that cannot be watched.
 
     Raises:
-        ConfigError: A folder does not exist or cannot be written to.
+        ConfigError: It does not exist or cannot be written to.
+    """
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"expected a folder to watch that this user may read and write, got {folder}; "
+            "make it, or mind its owner and mode"
+        )
+
+
+class FolderIntake:
+    """Takes images out of watched folders, oldest first; files that ended a process before come last.
+
+    Args:
+        watched: The folders.
+        device: This box's name, for the folder of its claims.
+        attempts: Which files ended a process before.
     """
 
-    def __init__(self, folders: Sequence[Path], *, settle_s: float, patience_s: float) -> None:
-        for folder in folders:
-            if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-                raise ConfigError(
-                    f"expected a folder to watch that this user may read and write, got {folder}; "
-                    "make it, or mind its owner and mode"
-                )
-        self._folders = tuple(folders)
-        self._settle_s = settle_s
-        self._patience_s = patience_s
+    def __init__(self, watched: Sequence[Watched], *, device: str, attempts: Attempts) -> None:
+        self._watched = tuple(watched)
+        self._claims = f"{CLAIMED}/{device}"
+        self._attempts = attempts
         self._seen: dict[Path, _Sighting] = {}
         self._warned: set[Path] = set()
+        self._scans = 0
 
-    def captures(self, stop: Event) -> Iterator[Capture]:
-        """Yield each image as it becomes readable, until stopped."""
+    def arrivals(self, stop: Event) -> Iterator[Arrival | None]:
+        """Files that are due, and None whenever nothing more is due for now, until stopped.
+
+        A file comes once; it comes again only after `set_aside` put it off, or after a change.
+        """
         while not stop.is_set():
-            for path, sighting in self._scan():
+            for path, sighting, key in self._due():
                 if stop.is_set():
                     return
-                if self._is_due(sighting) and (capture := self._read(path, sighting)) is not None:
-                    yield capture
+                self._seen[path] = replace(sighting, tried=True)
+                yield Arrival(path, datetime.now(UTC), sighting.watched.origin, key)
+            yield None
             stop.wait(POLL_S)
+
+    def claim(self, capture: Capture) -> Capture | None:
+        """Make a file that could be read this box's own.
+
+        Returns:
+            The capture at its new place; None where the file has changed since it was read, or another box was quicker.
+        """
+        arrival = capture.arrival
+        sighting = self._unchanged(arrival.path)
+        if sighting is None:
+            return None
+        if sighting.claimed or not sighting.watched.shared:
+            return capture
+        place = self._move(arrival.path, sighting, self._claims, capture.sha256)
+        if place is None:
+            return None
+        claimed = replace(sighting, tried=True, claimed=True)
+        self._seen[place] = claimed
+        if _signature(place.stat())[1:] != sighting.signature[1:]:
+            # Replaced between the look and the rename: a new image, to be read at the next look.
+            self._seen[place] = replace(claimed, signature=_signature(place.stat()), tried=False)
+            return None
+        return replace(capture, arrival=replace(arrival, path=place))
+
+    def archive_place(self, capture: Capture) -> Path:
+        """Where `settle` will move a claimed original to."""
+        path, sighting = capture.arrival.path, self._seen[capture.arrival.path]
+        return _free_place(sighting.watched.folder / ARCHIVE, path.name, capture.sha256)
 
     def settle(self, capture: Capture) -> None:
         """Move an original to the archive. Call it only once its report is durable."""
-        self._move(capture, ARCHIVE)
+        if (sighting := self._unchanged(capture.arrival.path)) is not None:
+            self._move(capture.arrival.path, sighting, ARCHIVE, capture.sha256)
 
-    def set_aside(self, capture: Capture, error: QuarantineError) -> bool:
+    def set_aside(self, arrival: Arrival, error: QuarantineError) -> bool:
         """Quarantine a file that cannot be used, with the reason beside it.
 
         Returns:
             False where the file may still be arriving; it is then offered again after a change, or when patience ends.
         """
-        sighting = self._seen.get(capture.path)
-        if sighting is None or time.monotonic() - sighting.since_s < self._patience_s:
+        sighting = self._unchanged(arrival.path)
+        if sighting is None:
             return False
-        return self._move(capture, QUARANTINE, reason=f"{error}\n")
+        waited_s = time.monotonic() - sighting.since_s
+        if waited_s < sighting.watched.patience_s and not isinstance(error, PoisonError):
+            return False
+        return self._move(arrival.path, sighting, QUARANTINE, arrival.key, reason=f"{error}\n") is not None
 
-    def _scan(self) -> list[tuple[Path, _Sighting]]:
-        """What is there now and not yet done, oldest first."""
-        found: dict[Path, _Sighting] = {}
-        for folder in self._folders:
-            try:
-                entries = list(os.scandir(folder))
-            except OSError as error:
+    def _due(self) -> list[tuple[Path, _Sighting, str]]:
+        """What is there now and to be read, oldest first."""
+        self._seen = dict(self._scan())
+        self._scans += 1
+        due = [(path, sighting, _key(path, sighting)) for path, sighting in self._seen.items() if _is_due(sighting)]
+        return sorted(due, key=lambda item: (self._attempts.tries(item[2]) > 0, item[1].signature[2], item[0].name))
+
+    def _scan(self) -> Iterator[tuple[Path, _Sighting]]:
+        for watched in self._watched:
+            if watched.shared:
+                yield from self._scan_folder(watched, watched.folder / self._claims, claimed=True)
+            yield from self._scan_folder(watched, watched.folder, claimed=False)
+
+    def _scan_folder(self, watched: Watched, folder: Path, *, claimed: bool) -> Iterator[tuple[Path, _Sighting]]:
+        try:
+            entries = list(os.scandir(folder))
+        except OSError as error:
+            if not (claimed and isinstance(error, FileNotFoundError)):
                 log.warning("cannot read a watched folder (%s); trying again", error.strerror)
-                continue
-            for entry in entries:
-                path = Path(entry.path)
-                if (sighting := self._sight(entry, path)) is not None:
-                    found[path] = sighting
-        self._seen = found
-        return sorted(
-            ((path, sighting) for path, sighting in found.items() if not sighting.done),
-            key=lambda item: (item[1].signature[2], item[0].name),
-        )
+            return
+        for entry in entries:
+            path = Path(entry.path)
+            if (sighting := self._sight(entry, path, watched, claimed=claimed)) is not None:
+                yield path, sighting
 
-    def _sight(self, entry: os.DirEntry[str], path: Path) -> _Sighting | None:
+    def _sight(self, entry: os.DirEntry[str], path: Path, watched: Watched, *, claimed: bool) -> _Sighting | None:
         name = entry.name.lower()
         if name.startswith(".") or name.endswith(_UNFINISHED) or name in _NOT_IMAGES:
             return None
@@ -129,66 +205,66 @@ class FolderIntake:
             return None  # gone since the folder was listed, or not readable yet: the next look tells
         sighting = self._seen.get(path)
         if sighting is None or sighting.signature != signature:
-            sighting = _Sighting(signature, time.monotonic())
+            # What was there before us has settled already, as far as the clock can be trusted.
+            old = self._scans == 0 and time.time() - signature[2] / 1e9 >= watched.settle_s
+            sighting = _Sighting(watched, signature, time.monotonic(), settled=claimed or old, claimed=claimed)
         return sighting
 
     def _warn_of_folder(self, path: Path) -> None:
-        if path.name not in {ARCHIVE, QUARANTINE} and path not in self._warned:
+        if path.name not in _OURS and path not in self._warned:
             self._warned.add(path)
             log.warning("a folder inside the watched folder is not read; put the image files themselves there")
 
-    def _is_due(self, sighting: _Sighting) -> bool:
-        unchanged_s = time.monotonic() - sighting.since_s
-        if sighting.tried:
-            return unchanged_s >= self._patience_s
-        # A file that was there before us has settled already, as far as the clock can be trusted.
-        age_s = time.time() - sighting.signature[2] / 1e9
-        return max(unchanged_s, age_s) >= self._settle_s
-
-    def _read(self, path: Path, sighting: _Sighting) -> Capture | None:
-        self._seen[path] = replace(sighting, tried=True)
+    def _unchanged(self, path: Path) -> _Sighting | None:
+        """The sighting of a file that still is what was read; else None: it is then read again, as a new image."""
+        sighting = self._seen.get(path)
         try:
-            with path.open("rb") as file:
-                content = file.read(MAX_SIZE_BYTES + 1)
-        except OSError as error:
-            if not sighting.tried:
-                log.warning("cannot read a file in a watched folder (%s); trying again", error.strerror)
-            return None
-        return Capture(content=content, path=path, received_at=datetime.now(UTC), origin="folder")
+            return sighting if sighting is not None and sighting.signature == _signature(path.stat()) else None
+        except OSError:
+            return None  # somebody took it away, or the share is gone
 
-    def _move(self, capture: Capture, folder: str, reason: str | None = None) -> bool:
-        sighting = self._seen.get(capture.path)
+    def _move(
+        self, path: Path, sighting: _Sighting, folder: str, distinction: str, reason: str | None = None
+    ) -> Path | None:
         try:
-            if sighting is None or sighting.signature != _signature(capture.path.stat()):
-                return False  # it has changed since it was read: a new image under an old name, so it is read again
-            place = _free_place(capture, folder)
+            place = _free_place(sighting.watched.folder / folder, path.name, distinction)
             if reason is not None:
-                place.with_name(f"{place.name}.reason.txt").write_text(reason, encoding="utf-8")
-            capture.path.rename(place)
+                reason_path(place).write_text(reason, encoding="utf-8")
+            path.rename(place)
         except FileNotFoundError:
-            return False  # somebody took it away
+            return None  # another box has it, or somebody took it away
         except OSError as error:
             # The trace says no more than this line.
             log.error("cannot move a file to %s: %s; it stays, and is not read again", folder, error.strerror)  # noqa: TRY400
-            if sighting is not None:
-                self._seen[capture.path] = replace(sighting, done=True)
-            return False
-        del self._seen[capture.path]
-        return True
+            self._seen[path] = replace(sighting, done=True)
+            return None
+        del self._seen[path]
+        return place
 
 
-def count_quarantined(folders: Sequence[Path]) -> int:
-    """How many files are set aside in watched folders and still lie there."""
-    return sum(1 for folder in folders for _ in (folder / QUARANTINE).glob("*.reason.txt"))
+def _is_due(sighting: _Sighting) -> bool:
+    if sighting.done:
+        return False
+    unchanged_s = time.monotonic() - sighting.since_s
+    if sighting.tried:
+        return unchanged_s >= sighting.watched.patience_s
+    return sighting.settled or unchanged_s >= sighting.watched.settle_s
 
 
 def _signature(stat: os.stat_result) -> tuple[int, int, int]:
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
-def _free_place(capture: Capture, folder: str) -> Path:
-    place = capture.path.parent / folder / capture.path.name
-    place.parent.mkdir(exist_ok=True)
+def _key(path: Path, sighting: _Sighting) -> str:
+    """Name, size and time of change outlive a restart and a claim; the inode of a share need not."""
+    return sha256_of(f"{path.name}:{sighting.signature[1]}:{sighting.signature[2]}".encode(errors="surrogateescape"))[
+        :32
+    ]
+
+
+def _free_place(folder: Path, name: str, distinction: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / name
     if place.exists():  # another image under the same name; the same image twice may replace itself
-        place = place.with_name(f"{place.stem}-{capture.sha256[:12]}{place.suffix}")
+        place = place.with_name(f"{place.stem}-{distinction[:12]}{place.suffix}")
     return place

@@ -160,7 +160,7 @@ def test_a_doctor_without_a_broker_is_told(doctor):
 @pytest.mark.parametrize(
     ("arguments", "environ", "complaint"),
     [
-        (("--config", "{config}"), {}, "unknown field `colour`"),
+        (("--config", "{config}"), {}, "unknown key colour"),
         (("--broker", "127.0.0.1:1"), {"EDGE_AGENT_COLOUR": "blue"}, "unknown variable EDGE_AGENT_COLOUR"),
         (("--model", "m"), {}, "no broker: give --broker HOST"),
         (("--broker", "127.0.0.1:1"), {}, "nothing to do: give --watch DIR"),

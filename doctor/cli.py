@@ -11,7 +11,8 @@ import msgspec
 
 from doctor import learning_command
 from doctor.inbox import Inbox
-from doctor.store import Store, Stored
+from doctor.reports import Stored
+from doctor.store import Store
 from edge import completion
 from edge.command_line import (
     add_broker_options,

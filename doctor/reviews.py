@@ -4,7 +4,6 @@ Invariant: two people never answer the same report unknowingly. An answer names 
 effect only if no other answer stands by then.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -35,11 +34,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """A review that the box has not confirmed."""
+    """A review that the box has not confirmed, and the tick at which it was made."""
 
     site: str
     device: str
     review: Review
+    changed: int
 
 
 class UnknownReportError(EdgeXrayError):
@@ -127,16 +127,18 @@ def history(connection: sa.Connection, number: int) -> list[Review]:
     return [msgspec.json.decode(content, type=Review) for content in connection.scalars(query)]
 
 
-def owed(connection: sa.Connection) -> Iterator[Owed]:
-    """The standing reviews that the boxes have not confirmed, the oldest report first."""
+def owed(connection: sa.Connection, *, after: int = 0) -> list[Owed]:
+    """The standing reviews that the boxes have not confirmed, of reports that changed after a tick, in that order."""
     query = (
-        sa.select(report.c.site, report.c.device, review.c.document)
+        sa.select(report.c.site, report.c.device, review.c.document, report.c.changed)
         .join(review, (review.c.number == report.c.number) & (review.c.revision == report.c.revision))
-        .where(report.c.revision > report.c.confirmed)
-        .order_by(report.c.number)
+        .where(report.c.revision > report.c.confirmed, report.c.changed > after)
+        .order_by(report.c.changed, report.c.number)
     )
-    for row in connection.execute(query):
-        yield Owed(row.site, row.device, msgspec.json.decode(row.document, type=Review))
+    return [
+        Owed(row.site, row.device, msgspec.json.decode(row.document, type=Review), row.changed)
+        for row in connection.execute(query)
+    ]
 
 
 def confirm(writing: Writing, site: str, device: str, report_id: str, revision: int) -> int | None:

@@ -5,44 +5,30 @@ told.
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import msgspec
 import sqlalchemy as sa
 
-from doctor import reviews, worklist
+from doctor import changes, clinics, images, rejected, reports, requests, reviews, schema, worklist
 from doctor.accounts import Account
-from doctor.database import Database, Writing
-from doctor.reviews import Answer, Owed
-from doctor.schema import document, fact, preview, report
-from doctor.urgency import ORDER, urgency_of
+from doctor.changes import Changes
+from doctor.clinics import Clinic
+from doctor.database import Database
+from doctor.images import Image
+from doctor.rejected import Fault, Rejected
+from doctor.reports import Stored
+from doctor.requests import Asked, Command
+from doctor.reviews import Answer
+from doctor.schema import fact, preview, report
 from doctor.worklist import Counts, Filter, Item, Page
 from edge.errors import ConfigError
-from edge.messages import Report, Review, encode
+from edge.messages import Report, Review
 
 _UNSHOWN_AT_ONCE = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A report as stored.
-
-    Attributes:
-        number: Order of arrival, from 1.
-        report: As it came first.
-        stored_at: When it was stored first, aware UTC, this machine's clock.
-        has_preview: Whether its picture is here, too.
-    """
-
-    number: int
-    report: Report
-    stored_at: datetime
-    has_preview: bool
 
 
 class Store:
@@ -95,28 +81,12 @@ class Store:
     def add(self, new: Report) -> Stored:
         """Make a report durable; adding it again changes nothing but the count of its repeats."""
         with self.database.writing() as writing:
-            known = _stored(writing.connection, *_is_report(new.site, new.device, new.id))
-            if not known:
-                return _insert(writing, new)
-            writing.connection.execute(
-                report.update().where(report.c.number == known[0].number).values(repeats=report.c.repeats + 1)
-            )
-            return known[0]
+            return reports.add(writing, new)
 
     def add_preview(self, site: str, device: str, report_id: str, jpeg: bytes) -> Stored | None:
         """Make a report's picture durable, once; None where the report is not here yet."""
         with self.database.writing() as writing:
-            known = _stored(writing.connection, *_is_report(site, device, report_id))
-            if not known:
-                return None
-            if not known[0].has_preview:
-                writing.connection.execute(preview.insert().values(number=known[0].number, content=jpeg))
-                writing.connection.execute(
-                    report.update()
-                    .where(report.c.number == known[0].number)
-                    .values(has_preview=True, changed=writing.tick)
-                )
-            return Stored(known[0].number, known[0].report, known[0].stored_at, has_preview=True)
+            return reports.add_preview(writing, site, device, report_id, jpeg)
 
     def preview(self, number: int) -> bytes | None:
         """A report's picture, a JPEG."""
@@ -129,7 +99,7 @@ class Store:
         after = 0
         while True:
             with self.database.reading() as connection:
-                found = _stored(connection, ~report.c.shown, report.c.number > after, limit=_UNSHOWN_AT_ONCE)
+                found = reports.find(connection, ~report.c.shown, report.c.number > after, limit=_UNSHOWN_AT_ONCE)
             if not found:
                 return
             yield from found
@@ -178,61 +148,78 @@ class Store:
         with self.database.writing() as writing:
             return reviews.answer_report(writing, number, answer, account, expected_revision)
 
-    def reviews(self, number: int) -> list[Review]:
+    def reviews_of(self, number: int) -> list[Review]:
         """Every review of a report, the first first."""
         with self.database.reading() as connection:
             return reviews.history(connection, number)
 
-    def reviews_owed(self) -> list[Owed]:
-        """The standing reviews that the boxes have not confirmed, the oldest report first."""
+    def reviews_owed(self, *, after: int = 0) -> list[reviews.Owed]:
+        """The standing reviews that the boxes have not confirmed; see `doctor.reviews.owed`."""
         with self.database.reading() as connection:
-            return list(reviews.owed(connection))
+            return reviews.owed(connection, after=after)
 
     def confirm(self, site: str, device: str, report_id: str, revision: int) -> int | None:
         """Note that the box has a review; the revision that stands, or None if no such review was made."""
         with self.database.writing() as writing:
             return reviews.confirm(writing, site, device, report_id, revision)
 
+    def clinics(self) -> list[Clinic]:
+        """The boxes as they last told."""
+        with self.database.reading() as connection:
+            return clinics.clinics(connection)
 
-def _is_report(site: str, device: str, report_id: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return report.c.site == site, report.c.device == device, report.c.id == report_id
+    def rejected(self, *, limit: int = 100) -> list[Rejected]:
+        """Messages that were kept aside, newest first."""
+        with self.database.reading() as connection:
+            return rejected.newest(connection, limit=limit)
 
+    def rejections(self) -> Mapping[Fault, int]:
+        """How many messages could not be taken, by what was wrong with them."""
+        with self.database.reading() as connection:
+            return rejected.counts(connection)
 
-def _stored(connection: sa.Connection, *conditions: sa.ColumnElement[bool], limit: int = 1) -> list[Stored]:
-    query = (
-        sa.select(report.c.number, document.c.content, report.c.stored_at, report.c.has_preview)
-        .join(document)
-        .where(*conditions)
-        .order_by(report.c.number)
-        .limit(limit)
-    )
-    return [
-        Stored(row.number, msgspec.json.decode(row.content, type=Report), row.stored_at, row.has_preview)
-        for row in connection.execute(query)
-    ]
+    def ask(self, number: int, command: Command, account: Account) -> str:
+        """Ask a report's box for its picture, or for it again; see `doctor.requests`."""
+        with self.database.writing() as writing:
+            return requests.ask(writing, number, command, account)
 
+    def ask_box(self, site: str, device: str, command: Command, account: Account) -> str:
+        """Ask a box to do something; returns the transaction."""
+        with self.database.writing() as writing:
+            return requests.ask_box(writing, site, device, command, account)
 
-def _insert(writing: Writing, new: Report) -> Stored:
-    stored_at = datetime.now(UTC)
-    columns = {
-        "site": new.site,
-        "device": new.device,
-        "id": new.id,
-        "stored_at": stored_at,
-        "shown": False,
-        "repeats": 0,
-        "rank": ORDER.index(urgency_of(new)),
-        "decision": new.decision,
-        "model": new.model.id,
-        "patient": new.patient,
-        "study": new.study,
-        "has_preview": False,
-        "read": False,
-        "answered": False,
-        "revision": 0,
-        "confirmed": 0,
-        "changed": writing.tick,
-    }
-    number = writing.connection.execute(report.insert().values(columns).returning(report.c.number)).scalar_one()
-    writing.connection.execute(document.insert().values(number=number, content=encode(new)))
-    return Stored(number, new, stored_at, has_preview=False)
+    def asked_about(self, number: int, *, limit: int = 10) -> list[Asked]:
+        """What was asked about a report, newest first."""
+        with self.database.reading() as connection:
+            return requests.asked(connection, schema.request.c.number == number, limit=limit)
+
+    def asked_of(self, site: str, device: str, *, limit: int = 10) -> list[Asked]:
+        """What a box was asked, newest first."""
+        box = (schema.request.c.site == site, schema.request.c.device == device)
+        with self.database.reading() as connection:
+            return requests.asked(connection, *box, limit=limit)
+
+    def requests_owed(self) -> list[requests.Owed]:
+        """What has not been answered."""
+        with self.database.reading() as connection:
+            return requests.owed(connection)
+
+    def give_up_requests(self, now: datetime) -> int:
+        """Take back what has waited too long for its box; returns how many."""
+        with self.database.writing() as writing:
+            return requests.give_up(writing, now)
+
+    def image(self, number: int) -> Image | None:
+        """How far a report's picture in full resolution has come."""
+        with self.database.reading() as connection:
+            return images.progress(connection, number)
+
+    def image_content(self, number: int) -> bytes | None:
+        """That picture, once it is whole."""
+        with self.database.reading() as connection:
+            return images.content(connection, number)
+
+    def changes_since(self, cursor: int | None) -> Changes:
+        """What has changed since; see `doctor.changes`."""
+        with self.database.reading() as connection:
+            return changes.since(connection, cursor)

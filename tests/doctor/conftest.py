@@ -22,7 +22,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     """Where a fresh store may lie: a file, and a database of a real server."""
     if request.param == "sqlite":
         return tmp_path / "state" / "inbox.sqlite3"
-    return request.getfixturevalue("postgresql").new_database()
+    return request.getfixturevalue("postgresql").new_place()
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def test_opening_and_answering_are_revisions(store, make_report, reader):
 
     assert (opened.revision, opened.state, opened.reader) == (1, "opened", "Dr. Ada Reader")
     assert (answered.revision, answered.state, answered.label, answered.text) == (2, "answered", "normal", "A rib.")
-    assert store.reviews(1) == [opened, answered]
+    assert store.reviews_of(1) == [opened, answered]
     assert store.item(1).review == answered
 
 
@@ -31,7 +31,7 @@ def test_whoever_opens_second_sees_who_was_first(store, make_report, reader, oth
     first = store.open_report(1, reader)
 
     assert store.open_report(1, other) == first
-    assert len(store.reviews(1)) == 1
+    assert len(store.reviews_of(1)) == 1
 
 
 def test_of_two_answers_the_second_is_refused_with_the_name_of_the_first(store, make_report, reader, other):
@@ -66,7 +66,7 @@ def test_of_many_answers_at_once_one_stands(place, make_report, reader):
             outcomes = list(threads.map(answer, range(16)))
 
         assert outcomes.count(True) == 1
-        assert len(one.reviews(1)) == 1
+        assert len(one.reviews_of(1)) == 1
 
 
 def test_a_call_back_moves_a_report_to_the_top(store, make_report, reader):
@@ -116,7 +116,7 @@ def test_what_a_box_could_not_take_is_not_saved(store, make_report, reader):
     with pytest.raises(UnknownReportError, match="number 7"):
         store.answer(7, Answer(verdict="agree"), reader, 0)
 
-    assert store.reviews(1) == []
+    assert store.reviews_of(1) == []
     with store.database.reading() as connection:
         assert list(audit.entries(connection)) == []
 

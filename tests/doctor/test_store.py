@@ -65,17 +65,17 @@ def test_a_preview_is_kept_with_its_report(store, make_report):
     """Once; the first stays."""
     stored = store.add(make_report())
 
-    added = store.add_preview("clinic", "box-1", make_report().id, b"first")
-    store.add_preview("clinic", "box-1", make_report().id, b"second")
+    added = store.add_preview("clinic", "box-1", make_report().id, b"\xff\xd8\xff first")
+    store.add_preview("clinic", "box-1", make_report().id, b"\xff\xd8\xff second")
 
     assert added.has_preview
     assert store.add(make_report()).has_preview
-    assert store.preview(stored.number) == b"first"
+    assert store.preview(stored.number) == b"\xff\xd8\xff first"
 
 
 def test_a_preview_without_its_report_is_not_kept(store, make_report):
     """The box sends it again; its report comes first."""
-    assert store.add_preview("clinic", "box-1", make_report().id, b"early") is None
+    assert store.add_preview("clinic", "box-1", make_report().id, b"\xff\xd8\xff") is None
     assert not store.add(make_report()).has_preview
 
 

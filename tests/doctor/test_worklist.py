@@ -147,21 +147,6 @@ def test_counts(store, make_report, reader, age):
     assert (counts.unread, counts.overdue, counts.answered) == (6, 1, 1)
 
 
-def test_answered_reports_for_learning(store, make_report, reader):
-    """With the answer that stands."""
-    for number in range(3):
-        store.add(make_report(number, site="north" if number else "south"))
-    for number in (1, 3):
-        store.answer(number, Answer(verdict="agree"), reader, 0)
-    store.answer(3, Answer(verdict="disagree", label="normal"), reader, 1)
-
-    learned = [(report.seq, review.verdict) for report, review, _ in store.answered()]
-
-    assert learned == [(0, "agree"), (2, "disagree")]
-    assert [report.seq for report, _, _ in store.answered(site="north")] == [2]
-    assert list(store.answered(since=datetime.now(UTC))) == []
-
-
 @pytest.mark.parametrize("after", ["", "1", "x-y", "1-2-3", "1-2; DROP TABLE report"])
 def test_a_mark_that_no_list_gave_is_refused(store, after):
     """It may come from an address that somebody changed."""

@@ -159,7 +159,7 @@ class Line:
         client.connect_timeout = config.connect_timeout_s
         client.max_inflight_messages_set(MAX_IN_FLIGHT)
         if config.encrypted:
-            client.tls_set_context(_tls_context(config))
+            client.tls_set_context(tls_context(config))
         if config.username is not None or config.password_file is not None:
             client.username_pw_set(config.username or "", _password(config))
         client.on_connect = self._on_connect
@@ -216,7 +216,12 @@ class Line:
             self._problem = text
 
 
-def _tls_context(config: BrokerConfig) -> ssl.SSLContext:
+def tls_context(config: BrokerConfig) -> ssl.SSLContext:
+    """How the line is encrypted: whom this end believes, and what it shows of itself.
+
+    Raises:
+        ConfigError: A certificate or key file cannot be used.
+    """
     try:
         context = ssl.create_default_context(cafile=config.ca_file)
         if config.cert_file is not None:

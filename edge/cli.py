@@ -1,7 +1,6 @@
 """The command `edge-agent`: run the box, or classify images at hand, or see the line work."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,18 +8,16 @@ from typing import Any, Final
 
 import msgspec
 
-from edge import completion, config_command
+from edge import check_command, completion, config_command
+from edge.agent_options import add_agent_options, add_model_options, config_of
 from edge.command_line import (
-    LOG_FORMATS,
     LOG_LEVELS,
     add_broker_options,
-    broker_values,
     command_parser,
     log_to_stderr,
     run_command,
     stop_on_signals,
 )
-from edge.config import AgentConfig, load
 from edge.errors import ConfigError, QuarantineError
 from edge.messages import NOTICE
 
@@ -45,50 +42,16 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
     )
     parser.set_defaults(command=_run)
-    _add_model_options(parser)
-    _add_agent_options(parser)
+    add_model_options(parser)
+    add_agent_options(parser)
     add_broker_options(parser)
     commands = parser.add_subparsers(title="other commands", metavar="COMMAND")
     _add_classify(commands)
     _add_demo(commands)
+    check_command.add(commands)
     config_command.add(commands)
     completion.add(commands, build_parser)
     return parser
-
-
-def _add_model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="BUNDLE", help="the bundle that edge-converter made")
-    parser.add_argument(
-        "--trust", metavar="KEY", action="append", help="run bundles this public key signed: a .pub file, or its line"
-    )
-    parser.add_argument(
-        "--allow-unsigned",
-        action="store_const",
-        const=True,
-        help="also run a bundle that no trusted key signed; every report then says so",
-    )
-    parser.add_argument("--config", metavar="FILE", help="TOML file (default: $EDGE_AGENT_CONFIG)")
-    parser.add_argument(
-        "--runtime", choices=("auto", "litert", "tflite-runtime"), help="interpreter (default: the first installed)"
-    )
-    parser.add_argument("--threads", metavar="N", help="of the interpreter (default: all cores, at most 4)")
-
-
-def _add_agent_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--watch", metavar="DIR", action="append", help="folder to take images from; may be repeated")
-    parser.add_argument("--state", metavar="DIR", help="folder of the outbox (default: .edge-agent in the watched one)")
-    parser.add_argument(
-        "--allow-older", action="store_const", const=True, help="run an older version than this box has run before"
-    )
-    parser.add_argument("--site", help="the clinic's name in topics (default: clinic)")
-    parser.add_argument("--device", help="this box's name in topics (default: this machine's name)")
-    parser.add_argument("--settle-s", metavar="S", help="read a file once unchanged for this long (default: 1)")
-    parser.add_argument("--patience-s", metavar="S", help="set an unreadable file aside after this long (default: 10)")
-    parser.add_argument(
-        "--receipt-timeout-s", metavar="S", help="send again without a receipt after this (default: 15)"
-    )
-    parser.add_argument("--log-level", choices=LOG_LEVELS, help="(default: info)")
-    parser.add_argument("--log-format", choices=LOG_FORMATS, help="for people or for programs (default: text)")
 
 
 def _add_classify(commands: Any) -> None:
@@ -99,7 +62,7 @@ def _add_classify(commands: Any) -> None:
         epilog="exit code 65 if an image could not be read; the others are classified all the same. "
         "No state is kept, so a trusted bundle of any version will do.",
     )
-    _add_model_options(parser)
+    add_model_options(parser)
     parser.add_argument("images", nargs="+", metavar="IMAGE", type=Path, help="PNG, JPEG, WebP, TIFF or DICOM file")
     parser.add_argument("--json", action="store_true", help="one JSON document per image")
     parser.add_argument("--heatmap", metavar="DIR", type=Path, help="write each image with where the network looked")
@@ -120,36 +83,10 @@ def _add_demo(commands: Any) -> None:
     parser.set_defaults(command=_demo)
 
 
-_AGENT_KEYS: Final = (
-    "model",
-    "trust",
-    "allow_unsigned",
-    "allow_older",
-    "runtime",
-    "threads",
-    "watch",
-    "state",
-    "site",
-    "device",
-    "settle_s",
-    "patience_s",
-    "receipt_timeout_s",
-    "log_level",
-    "log_format",
-)
-
-
-def _config(arguments: argparse.Namespace) -> AgentConfig:
-    file = arguments.config or os.environ.get("EDGE_AGENT_CONFIG")
-    flags = {key: getattr(arguments, key, None) for key in _AGENT_KEYS}
-    flags |= {f"broker.{key}": value for key, value in broker_values(arguments).items()}
-    return load(flags, file=Path(file) if file else None, environ=os.environ)
-
-
 def _run(arguments: argparse.Namespace) -> int:
     from edge.agent import run  # noqa: PLC0415 - `--help` needs no interpreter
 
-    config = _config(arguments)
+    config = config_of(arguments)
     if not config.broker.address:
         raise ConfigError("no broker: give --broker HOST, or `address = ...` under [broker] in the configuration file")
     log_to_stderr(config.log_level, config.log_format)
@@ -163,7 +100,7 @@ def _classify(arguments: argparse.Namespace) -> int:
     from edge.classify_command import FileError, classify_file, closing_lines, text_line  # noqa: PLC0415
     from edge.signature import Trust  # noqa: PLC0415
 
-    config = _config(arguments)
+    config = config_of(arguments)
     trust = Trust.of(config.trust, allow_unsigned=config.allow_unsigned)
     assessor = Assessor(read_bundle(config.model_path, trust), runtime=config.runtime, threads=config.threads)
     if arguments.heatmap is not None:

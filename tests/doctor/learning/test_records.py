@@ -21,7 +21,7 @@ def answered_store(store, reader):
         report(3, "normal"),
     ):
         store.add(one)
-    store.add_preview("clinic", "box-1", report(1, "covid", model="old").id, b"jpeg of image 1")
+    store.add_preview("clinic", "box-1", report(1, "covid", model="old").id, b"\xff\xd8\xff image 1")
     for number, answer in ((1, Answer(verdict="agree")), (3, Answer(verdict="disagree", label="normal"))):
         opened = store.open_report(number, reader)
         store.answer(number, answer, reader, opened.revision)
@@ -50,7 +50,7 @@ def test_a_selection_is_of_one_clinic_or_of_the_last_days(answered_store):
 
 def test_an_exhibit_has_its_picture_or_says_that_none_came(answered_store):
     """The preview, as the box sent it."""
-    assert [exhibit.picture for exhibit in exhibits(answered_store, Selection())] == [b"jpeg of image 1", None]
+    assert [exhibit.picture for exhibit in exhibits(answered_store, Selection())] == [b"\xff\xd8\xff image 1", None]
     assert all(isinstance(exhibit, Exhibit) for exhibit in exhibits(answered_store, Selection()))
 
 

@@ -52,6 +52,9 @@ def _add_convert(commands: Any) -> None:
     parser.set_defaults(command=_convert)
     parser.add_argument("model", metavar="MODEL.keras", type=Path, help="written by edge-trainer")
     parser.add_argument("--out", required=True, metavar="BUNDLE", type=Path, help="the file to write; must not exist")
+    parser.add_argument(
+        "--float-out", metavar="TFLITE", type=Path, help="also write the float model, for comparison; must not exist"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the calibration sample and the refitting (default: 0)")
     parser.add_argument(
         "--version", metavar="N", type=_version, help="of the bundle; a box refuses to go back (default: UNIX time)"
@@ -163,6 +166,7 @@ def _convert(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             key=key,
             version=arguments.version,
+            float_out=arguments.float_out,
             allow=arguments.allow,
         )
     )

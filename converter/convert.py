@@ -18,10 +18,10 @@ from converter.material import Material, Part, read_material
 from converter.metadata import with_metadata
 from converter.package import Conversion, about, make_bundle
 from converter.parity import measure
-from converter.quantize import quantize
+from converter.quantize import float_model, quantize
 from converter.reference import reference
 from converter.refit import keep, refit, refit_schedule
-from edge.bundle import Bundle, write_bundle
+from edge.bundle import Bundle, write_bundle, write_new
 from edge.errors import BundleError
 from edge.guard import exposure
 from trainer.clock import Clock
@@ -45,6 +45,7 @@ class Order:
         seed: Of the calibration sample and the refitting.
         key: Signs the bundle; None leaves it unsigned.
         version: Of the bundle; None takes the time of its making.
+        float_out: Where the trainer's float model goes as a `.tflite`, for comparison; None for nowhere.
         allow: Why the bundle may be written although it exceeds the gate's budget; None for no such reason.
     """
 
@@ -55,6 +56,7 @@ class Order:
     seed: int = 0
     key: SigningKey | None = None
     version: int | None = None
+    float_out: Path | None = None
     allow: str | None = None
 
 
@@ -72,12 +74,13 @@ def convert(order: Order) -> dict[str, Any]:
         GateError: The int8 model does not decide like those it stands for, and no reason to allow that was given;
             no bundle was written.
     """
-    _check_out(order.out)
+    for path in (order.out, *_wanted(order.float_out)):
+        _check_out(path)
     clock = Clock()
     with clock.stage("read"):
         material = read_material(order.model, order.data, order.cache)
     trained = material.trained
-    positions = calibration_positions(material.learned.targets, seed=order.seed)
+    positions = calibration_positions(material.learned.targets, trained.training.labels, seed=order.seed)
     sample = material.learned.pixels.take(positions)
     with clock.stage("quantize backbone"):
         first = quantize(trained.trunk, trained.head, sample)
@@ -92,7 +95,10 @@ def convert(order: Order) -> dict[str, Any]:
         bundle = with_golden(bundle)
     if order.key is not None:
         bundle = order.key.sign(bundle)
-    write_bundle(bundle, order.out)
+    with clock.stage("write"):
+        for path in _wanted(order.float_out):
+            write_new(float_model(trained.trunk, trained.head), path)
+        write_bundle(bundle, order.out)
     log.info("wrote %s, %s, %s", order.out, bundle.model_id, _signed_by(bundle))
     return {
         "bundle": str(order.out),
@@ -100,6 +106,8 @@ def convert(order: Order) -> dict[str, Any]:
         "version": bundle.card.version,
         "signed_by": bundle.signer,
         "size_bytes": order.out.stat().st_size,
+        "model_bytes": len(bundle.model),
+        "float_bytes": None if order.float_out is None else order.float_out.stat().st_size,
         "metrics": bundle.card.metrics,
         "parity": msgspec.to_builtins(bundle.card.parity),
         "allowed": bundle.card.allowed,
@@ -145,6 +153,10 @@ def _metrics(probabilities: Any, training: Training, held_out: Part) -> Metrics:
         patients=[item.patient for item in held_out.images.items],
         sources=[item.source for item in held_out.images.items],
     )
+
+
+def _wanted(path: Path | None) -> tuple[Path, ...]:
+    return () if path is None else (path,)
 
 
 def _check_out(out: Path) -> None:

@@ -6,6 +6,7 @@ in the cache under the hash of its weights, which the card states. Where the cac
 from the same model, images and seed; `Refitted.provenance` says which it was and whether the hash is the card's.
 """
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from converter.grid import learning_on_grid, settled
 from converter.material import Part
 from edge.classify import Classifier
+from edge.errors import ConfigError
 from trainer.features import cached_features
 from trainer.heads import Schedule, fit_head
 from trainer.recipes import Recipe
@@ -78,14 +80,25 @@ def refit(head: Any, model: bytes, learned: Part, schedule: Schedule, cache: Pat
 
 
 def keep(head: Any, cache: Path) -> str:
-    """Keep a head in the cache and return the hash it is found by."""
+    """Keep a head in the cache and return the hash it is found by.
+
+    Raises:
+        ConfigError: The disk is full or not writable.
+    """
     digest = hash_of(head)
     folder = cache / "refitted"
-    folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{digest}.part"
-    with partial.open("wb") as file:
-        np.savez(file, *head.get_weights())
-    partial.replace(folder / f"{digest}.npz")
+    content = io.BytesIO()
+    np.savez(content, *head.get_weights())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content.getbuffer())
+        partial.replace(folder / f"{digest}.npz")
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise ConfigError(
+            f"cannot write to the cache {folder}: {error.strerror}; free some space or name another with --cache"
+        ) from error
     return digest
 
 

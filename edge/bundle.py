@@ -221,10 +221,19 @@ def write_bundle(bundle: Bundle, path: Path) -> None:
     Raises:
         BundleError: The name is taken, or the folder cannot be written.
     """
+    write_new(pack(bundle), path)
+
+
+def write_new(content: bytes, path: Path) -> None:
+    """Write a file that was not there, so that its name holds either all of it or nothing.
+
+    Raises:
+        BundleError: The name is taken, or the folder cannot be written.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with partial.open("xb") as file:
-            file.write(pack(bundle))
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.link(partial, path)  # unlike a rename, a link never replaces what is there

@@ -6,6 +6,7 @@ Invariant: the network takes raw RGB, 0-255, and gives probabilities; the split 
 
 import os
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ import keras
 import msgspec
 
 from edge.errors import ConfigError, DataError
+from edge.preprocess import SIDE_PX
 from trainer.evaluate import Metrics
 from trainer.operating_point import OperatingPoint
 from trainer.recipes import Recipe
@@ -24,6 +26,7 @@ from trainer.trunk import Origin
 MODEL_NAME: Final = "model.keras"
 ENTRY: Final = "training.json"
 SCHEMA: Final = "xray.training/2"
+_HDF5: Final = b"\x89HDF\r\n\x1a\n"
 
 
 class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,9 +136,11 @@ def read_model(path: Path) -> TrainedModel:
     training = read_training(path)
     try:
         model = keras.models.load_model(path, compile=False)
-        return TrainedModel(model.get_layer("trunk"), model.get_layer("head"), training)
+        trained = TrainedModel(model.get_layer("trunk"), model.get_layer("head"), training)
     except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(f"Keras cannot load {path} ({str(error)[:200]}); train it again with this version") from error
+    _check_shapes(trained, path)
+    return trained
 
 
 def read_training(path: Path) -> Training:
@@ -152,9 +157,48 @@ def read_training(path: Path) -> Training:
             content = archive.read(ENTRY)
     except (zipfile.BadZipFile, KeyError, OSError) as error:
         raise DataError(
-            f"expected a model.keras written by edge-trainer at {path}, got something else; train it with edge-trainer"
+            f"expected a model.keras written by edge-trainer at {path}, got {_kind_of(path)}; "
+            "train it with edge-trainer"
         ) from error
     try:
         return msgspec.json.decode(content, type=Training)
     except msgspec.DecodeError as error:
         raise DataError(f"{ENTRY} in {path} is not one this version reads ({error}); train the model again") from error
+
+
+def _check_shapes(trained: TrainedModel, path: Path) -> None:
+    """Whether the network is one for this box's pictures and this training's labels."""
+    expected, found = (SIDE_PX, SIDE_PX, 3), tuple(trained.trunk.input_shape[1:])
+    if found != expected:
+        raise DataError(
+            f"expected a network for pictures of {_times(expected)} in {path}, got one for {_times(found)}; "
+            "train it with edge-trainer"
+        )
+    labels, outputs = trained.training.labels, trained.head.output_shape[-1]
+    if outputs != len(labels):
+        raise DataError(
+            f"expected a network with {len(labels)} outputs ({', '.join(labels)}) in {path}, got one with {outputs}; "
+            "train it with edge-trainer"
+        )
+
+
+def _kind_of(path: Path) -> str:
+    """What a file is that `write_model` did not write, in words."""
+    with path.open("rb") as file:
+        if file.read(len(_HDF5)) == _HDF5:
+            return "an HDF5 file (.h5), as Keras 2 wrote its models, without recipe, labels and split"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            layers = msgspec.json.decode(archive.read("config.json"))["config"]["layers"]
+    except (zipfile.BadZipFile, KeyError, TypeError, OSError, msgspec.DecodeError):
+        return "something else"
+    facts = [layer.get("config", {}) for layer in layers]
+    shapes = [fact["batch_shape"][1:] for fact in facts if fact.get("batch_shape")]
+    units = [fact["units"] for fact in facts if "units" in fact]
+    takes = f" for pictures of {_times(shapes[0])}" if shapes else ""
+    gives = f" with {units[-1]} classes" if units else ""
+    return f"a Keras model of another program{takes}{gives}, without recipe, labels and split"
+
+
+def _times(shape: Sequence[int | None]) -> str:
+    return " x ".join("any" if size is None else str(size) for size in shape)

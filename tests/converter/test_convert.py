@@ -1,7 +1,6 @@
 """A conversion made for real decides like the model it stands for, in both runtimes, and explains itself."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -184,36 +183,6 @@ def test_a_reason_must_say_something_and_fit_into_a_report(reason: str, capfd):
 
     assert stopped.value.code == 2
     assert "expected a reason of 1 to 200 characters" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("spoil", "code", "sentence"),
-    [
-        ("model", 78, "expected a model at"),
-        ("data", 65, "of its 48 images are not there"),
-        ("out", 65, "exists and is never overwritten"),
-        ("folder", 65, "expected a folder"),
-    ],
-)
-def test_bad_input_stops_with_a_sentence(line, tmp_path: Path, capfd, spoil: str, code: int, sentence: str):
-    """Each before anything is computed, with the stated exit code, and no bundle is left behind."""
-    model, data, out = line.model, line.data, tmp_path / "x.bundle"
-    if spoil == "model":
-        model = tmp_path / "missing.keras"
-    elif spoil == "data":
-        data = tmp_path / "data"
-        shutil.copytree(line.data, data)
-        for file in sorted((data / "clear").iterdir())[:3]:
-            file.unlink()
-    elif spoil == "out":
-        out.write_text("precious")
-    else:
-        out = tmp_path / "no" / "x.bundle"
-
-    found = main(["convert", str(model), "--data", str(data), "--out", str(out), "--cache", str(line.cache)])
-
-    assert (found, sentence in capfd.readouterr().err) == (code, True)
-    assert not out.exists() or out.read_text() == "precious"
 
 
 def test_the_input_takes_raw_bytes(line):

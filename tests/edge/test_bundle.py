@@ -1,6 +1,7 @@
 """A bundle is byte for byte what was written, or it is refused."""
 
 import io
+import resource
 import zipfile
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.bundle import Bundle, Card, pack, read_bundle, unpack, write_bundle
+from edge.bundle import Bundle, Card, pack, read_bundle, unpack, write_bundle, write_new
 from edge.canonical_zip import pack_entries
 from edge.errors import BundleError, ConfigError
 
@@ -223,6 +224,19 @@ def test_a_missing_bundle_names_the_place_and_the_remedy(tmp_path: Path):
         read_bundle(tmp_path / "nowhere.bundle")
 
     assert caught.value.exit_code == 78
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path):
+    """Neither the final name nor a piece under another; the message says what to do."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # the kernel refuses to write on, as on a full disk
+    try:
+        with pytest.raises(BundleError, match=r"cannot write .*x\.bundle: File too large; free some space"):
+            write_new(bytes(5000), tmp_path / "x.bundle")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_existing_file_is_never_overwritten(tmp_path: Path):

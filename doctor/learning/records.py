@@ -10,14 +10,11 @@ import sqlalchemy as sa
 
 from doctor.learning.answered import Answered
 from doctor.learning.export import Exhibit
-from doctor.schema import clinic, document, preview, report, review
+from doctor.schema import document, report, review
 from doctor.store import Store
 from edge.messages import Report, Review
 
 _AT_ONCE: Final = 500
-_STANDING: Final = report.join(document).join(
-    review, sa.and_(review.c.number == report.c.number, review.c.revision == report.c.revision)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +36,17 @@ class Selection:
         return wanted if self.since is None else [*wanted, report.c.stored_at >= self.since]
 
 
-class _Card(msgspec.Struct):
-    """The one thing that is asked of a card here."""
-
-    reference: dict[str, tuple[float, ...]] = {}
-
-
 def answered(store: Store, selection: Selection) -> Iterator[Answered]:
     """Answered reports with the answers that stand, in order of arrival."""
-    columns = (document.c.content, review.c.document, report.c.stored_at)
-    for row in _rows(store, sa.select(*columns).select_from(_STANDING).where(report.c.answered, *selection.conditions)):
-        yield _answered(*row)
+    for row in _rows(store, _standing().where(*selection.conditions)):
+        yield _answered(row)
 
 
 def exhibits(store: Store, selection: Selection) -> Iterator[Exhibit]:
-    """The same, each with its picture."""
-    columns = (document.c.content, review.c.document, report.c.stored_at, preview.c.content)
-    joined = _STANDING.outerjoin(preview, preview.c.number == report.c.number)
-    for row in _rows(store, sa.select(*columns).select_from(joined).where(report.c.answered, *selection.conditions)):
-        yield Exhibit(_answered(*row[:3]), None if row[3] is None else bytes(row[3]))
+    """The same, each with its picture: in full resolution where somebody has asked the box for it, else the preview."""
+    for row in _rows(store, _standing(report.c.number).where(*selection.conditions)):
+        picture = store.image_content(row.number) or store.preview(row.number)
+        yield Exhibit(_answered(row), picture)
 
 
 def reports(store: Store, selection: Selection) -> Iterator[tuple[Report, datetime]]:
@@ -69,10 +58,19 @@ def reports(store: Store, selection: Selection) -> Iterator[tuple[Report, dateti
 
 def references(store: Store) -> dict[tuple[str, str], dict[str, tuple[float, ...]]]:
     """Clinic and box to what its model's card tells of the training images: statistic to its deciles."""
-    with store.database.reading() as connection:
-        rows = connection.execute(sa.select(clinic.c.site, clinic.c.device, clinic.c.card)).all()
-    cards = {(row.site, row.device): row.card for row in rows if row.card is not None}
-    return {box: msgspec.json.decode(card, type=_Card).reference for box, card in cards.items()}
+    cards = {(clinic.site, clinic.device): clinic.card for clinic in store.clinics() if clinic.card is not None}
+    return {
+        box: msgspec.convert(card.get("reference", {}), dict[str, tuple[float, ...]]) for box, card in cards.items()
+    }
+
+
+def _standing(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """Answered reports, each with the answer that stands."""
+    query = sa.select(document.c.content, review.c.document.label("said"), report.c.stored_at, *columns)
+    joined = report.join(document).join(
+        review, sa.and_(review.c.number == report.c.number, review.c.revision == report.c.revision)
+    )
+    return query.select_from(joined).where(report.c.answered)
 
 
 def _rows(store: Store, query: sa.Select[Any]) -> Iterator[Any]:
@@ -83,5 +81,6 @@ def _rows(store: Store, query: sa.Select[Any]) -> Iterator[Any]:
         yield from rows
 
 
-def _answered(content: bytes, said: bytes, stored_at: datetime) -> Answered:
-    return Answered(msgspec.json.decode(content, type=Report), msgspec.json.decode(said, type=Review), stored_at)
+def _answered(row: Any) -> Answered:
+    said = msgspec.json.decode(row.said, type=Review)
+    return Answered(msgspec.json.decode(row.content, type=Report), said, row.stored_at)

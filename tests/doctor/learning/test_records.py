@@ -1,13 +1,16 @@
 """What is learned comes out of the store as it went in, on both databases."""
 
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import pytest
 
+from doctor.images import add_chunk
 from doctor.learning.export import Exhibit
 from doctor.learning.overview import overview
 from doctor.learning.records import Selection, answered, exhibits, references, reports
 from doctor.reviews import Answer
+from edge.messages import Chunk
 from tests.doctor.learning.answers import report
 
 
@@ -46,6 +49,18 @@ def test_a_selection_is_of_one_clinic_or_of_the_last_days(answered_store):
     assert [one.report.site for one in answered(answered_store, Selection(site="other"))] == ["other"]
     assert list(answered(answered_store, Selection(since=tomorrow))) == []
     assert [one.model.id for one, _ in reports(answered_store, Selection(site="clinic"))] == ["old", "new", "m"]
+
+
+def test_a_picture_in_full_resolution_is_better_than_a_preview(answered_store):
+    """Where somebody has asked the box for it."""
+    whole = b"png of image 1"
+    piece = Chunk(
+        media_type="image/png", total_bytes=len(whole), sha256=sha256(whole).hexdigest(), offset_bytes=0, content=whole
+    )
+    with answered_store.database.writing() as writing:
+        add_chunk(writing, 1, piece)
+
+    assert [exhibit.picture for exhibit in exhibits(answered_store, Selection())] == [whole, None]
 
 
 def test_an_exhibit_has_its_picture_or_says_that_none_came(answered_store):

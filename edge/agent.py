@@ -9,7 +9,7 @@ the reason; whatever is wrong with the box ends the agent with a message for the
 import fcntl
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Final
 
 from edge.assess import Assessor
 from edge.attempts import Attempts
+from edge.attention import attending
 from edge.bundle import Bundle, read_bundle
 from edge.clock import clock_synced
 from edge.config import AgentConfig
@@ -32,6 +33,7 @@ from edge.messages import Picture, Report, report_id
 from edge.notify import Pulse, Systemd, under_watch
 from edge.outbox import OUTBOX_NAME, Outbox
 from edge.preview import preview
+from edge.reconnect import LineState
 from edge.signature import Trust
 from edge.study import Capture, Finding, Radiograph
 from edge.topics import Address
@@ -71,8 +73,11 @@ def run(config: AgentConfig, stop: Event) -> None:
         remember_version(bundle, outbox)
         log_model(bundle, assessor, reports_owed=outbox.count_owed())
         pulses = {"pipeline": Pulse(stop), "publisher": Pulse(stop)}
+        folders = [watched.folder for watched in _watched(config)]
+        vitals, line = vitals_of(config, bundle.model_id, folders), LineState()
         with (
-            _publishing(config, address, bundle, pulses["publisher"]),
+            attending(config, assessor.identity, vitals=vitals, line=line, pulses=pulses, folders=folders),
+            _publishing(config, address, bundle, vitals=vitals, line=line, stop=pulses["publisher"]),
             under_watch(Systemd.of(os.environ), pulses, stop, status=f"classifies with {bundle.model_id}"),
         ):
             decodings = one_ahead(intake.arrivals(pulses["pipeline"]), decoder)
@@ -229,19 +234,21 @@ def log_finding(report: Report, *, is_new: bool) -> None:
     )
 
 
-def vitals_of(config: AgentConfig, model_id: str) -> Vitals:
+def vitals_of(config: AgentConfig, model_id: str, folders: Sequence[Path]) -> Vitals:
     """What is needed to tell how this box is."""
     after_s = config.alarm.unanswered_s
     return Vitals(
         state_dir=config.state_dir,
         model_id=model_id,
         unanswered_after=timedelta(seconds=after_s) if after_s else None,
-        count_quarantined=lambda: len(list_quarantine(watched.folder for watched in _watched(config))),
+        count_quarantined=lambda: len(list_quarantine(folders)),
     )
 
 
 @contextmanager
-def _publishing(config: AgentConfig, address: Address, bundle: Bundle, stop: Event) -> Iterator[None]:
+def _publishing(
+    config: AgentConfig, address: Address, bundle: Bundle, *, vitals: Vitals, line: LineState, stop: Event
+) -> Iterator[None]:
     """Run the publisher in a thread; its end is the agent's end, and its error the agent's error."""
     errors: list[Exception] = []
 
@@ -254,9 +261,10 @@ def _publishing(config: AgentConfig, address: Address, bundle: Bundle, stop: Eve
                 address=address,
                 outbox=config.state_dir / OUTBOX_NAME,
                 limits=config.outbox,
-                vitals=vitals_of(config, bundle.model_id),
+                vitals=vitals,
                 card=bundle.card.to_show(),
                 receipt_timeout_s=config.receipt_timeout_s,
+                line_state=line,
             ).run(stop)
         except Exception as error:  # noqa: BLE001 - handed to the main thread, which raises it
             errors.append(error)

@@ -35,6 +35,7 @@ def config_of(arguments: argparse.Namespace) -> AgentConfig:
     """
     file = arguments.config or os.environ.get("EDGE_AGENT_CONFIG")
     flags = {key: getattr(arguments, key, None) for key in _AGENT_KEYS}
+    flags["page.listen"] = getattr(arguments, "page", None)
     flags |= {f"broker.{key}": value for key, value in broker_values(arguments).items()}
     return load(flags, file=Path(file) if file else None, environ=os.environ)
 
@@ -72,5 +73,6 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--receipt-timeout-s", metavar="S", help="send again without a receipt after this (default: 15)"
     )
+    parser.add_argument("--page", metavar="HOST:PORT", help="serve the clinic's page there (default: no page)")
     parser.add_argument("--log-level", choices=LOG_LEVELS, help="(default: info)")
     parser.add_argument("--log-format", choices=LOG_FORMATS, help="for people or for programs (default: text)")

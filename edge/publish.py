@@ -15,7 +15,7 @@ from edge.exchange import Exchange
 from edge.health import Vitals
 from edge.messages import Status, encode
 from edge.outbox import Outbox
-from edge.reconnect import Backoff, stay_connected
+from edge.reconnect import Backoff, LineState, stay_connected
 from edge.topics import Address
 
 MAX_RESEND_S: Final = 600.0
@@ -32,6 +32,7 @@ class Publisher:
         vitals: Tells how the box is.
         card: What the model says of itself, as JSON.
         receipt_timeout_s: A report without a receipt is sent again after this, then after twice this, and so on.
+        line_state: Is told whenever the line comes up or breaks.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Publisher:
         vitals: Vitals,
         card: bytes,
         receipt_timeout_s: float,
+        line_state: LineState | None = None,
     ) -> None:
         self._config = config
         self._address = address
@@ -51,6 +53,7 @@ class Publisher:
         self._limits = limits
         self._vitals = vitals
         self._card = card
+        self._line_state = line_state
         self._resend = Backoff(first_s=receipt_timeout_s, factor=2, max_s=max(MAX_RESEND_S, receipt_timeout_s))
 
     def run(self, stop: Event) -> None:
@@ -73,6 +76,7 @@ class Publisher:
                 stop=stop,
                 reached_before=outbox.fact(reached) is not None,
                 first_contact_s=self._config.first_contact_s,
+                state=self._line_state,
             )
 
     def _line(self) -> Line:

@@ -4,7 +4,8 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from threading import Event
 from typing import Final
 
@@ -44,6 +45,24 @@ class Backoff:
         return full_s * (1 - luck / 2)
 
 
+@dataclass(slots=True)
+class LineState:
+    """Whether the broker is reached, and since when. One thread tells, others look.
+
+    Attributes:
+        is_up: Now.
+        since: From when on it has been so, aware UTC.
+    """
+
+    is_up: bool = False
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def tell(self, *, is_up: bool) -> None:
+        """Note that the line has come up or broken; what is known already changes nothing."""
+        if is_up != self.is_up:
+            self.is_up, self.since = is_up, datetime.now(UTC)
+
+
 RECONNECT: Final = Backoff(first_s=0.5, factor=2, max_s=30)
 
 
@@ -54,6 +73,7 @@ def stay_connected(
     stop: Event,
     reached_before: bool,
     first_contact_s: float,
+    state: LineState | None = None,
     backoff: Backoff = RECONNECT,
 ) -> None:
     """Serve one line after another until stopped.
@@ -64,19 +84,23 @@ def stay_connected(
         stop: Ends this function.
         reached_before: Whether this broker has answered in an earlier process.
         first_contact_s: Give up after this long if the broker has never answered; 0 for never.
+        state: Is told whenever the line comes up or breaks.
         backoff: How long to wait between tries.
 
     Raises:
         BrokerUnreachableError: The broker has never answered, in this process or before.
     """
+    state = state or LineState()
     started_s, attempt, reached = time.monotonic(), 0, reached_before or first_contact_s == 0
     while not stop.is_set():
         try:
             with make_line() as line:
                 attempt, reached = 0, True
                 log.info("connected to the broker")
+                state.tell(is_up=True)
                 serve(line)
         except BrokerUnreachableError as error:
+            state.tell(is_up=False)
             delay_s = backoff.delay_s(attempt, random.random())  # noqa: S311 - spreads load, keeps no secret
             if not reached and time.monotonic() + delay_s - started_s > first_contact_s:
                 raise BrokerUnreachableError(f"{error} It has never let us in: check address and access.") from error

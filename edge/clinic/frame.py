@@ -1,0 +1,114 @@
+"""What every page has around it: the alarms, the box's name, the notice; and when a browser need not load it anew."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from edge.alarm import age, standing
+from edge.clinic.box import Box
+from edge.clinic.views import Teller
+from edge.clinic.words import size
+from edge.messages import NOTICE, Health
+from edge.outbox import Outbox
+
+FRESH_S: Final = 15
+"""A page is made anew at least this often, because the ages on it grow."""
+
+
+class Frame:
+    """Makes pages. Used by one thread, the one that serves them.
+
+    Args:
+        box: The agent.
+        outbox: The page's own connection to its outbox.
+    """
+
+    def __init__(self, box: Box, outbox: Outbox) -> None:
+        self.box = box
+        self.outbox = outbox
+
+    def teller(self) -> Teller:
+        """Turns entries into cards, now."""
+        shown = self.box.patient if self.box.page.show_patient else lambda _: None
+        return Teller(self.outbox, self.box.unanswered_after, shown, datetime.now(UTC))
+
+    def health(self) -> Health:
+        """How the box is."""
+        return self.box.vitals.measure(self.outbox)
+
+    def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
+        """A page with its frame."""
+        health, now = self.health(), datetime.now(UTC)
+        text = (
+            _templates()
+            .get_template(template)
+            .render(
+                box=self.box,
+                notice=NOTICE,
+                health=health,
+                alarms=standing(health, self.box.line, unanswered_after=self.box.unanswered_after, now=now),
+                path=request.url.path,
+                needs_password=self.box.page.password_file is not None,
+                static_tag=_static_tag(),
+                **values,
+            )
+        )
+        return HTMLResponse(text, status, {"etag": self.tag(), "cache-control": "no-cache"})
+
+    def bare(self, template: str, status: int = 200, **values: Any) -> Response:
+        """A page for somebody who is not inside: nothing of the box but its name."""
+        text = (
+            _templates()
+            .get_template(template)
+            .render(box=self.box, notice=NOTICE, static_tag=_static_tag(), needs_password=True, **values)
+        )
+        return HTMLResponse(text, status)
+
+    def unchanged(self, request: Request) -> Response | None:
+        """The answer to a browser whose page is still right, else None."""
+        tag = self.tag()
+        return Response(status_code=304, headers={"etag": tag}) if request.headers.get("if-none-match") == tag else None
+
+    def tag(self) -> str:
+        """Differs whenever a page may: somebody has written, a file was set aside, the line broke, or time went by."""
+        line = self.box.line
+        parts = (
+            self.outbox.execute("PRAGMA data_version").fetchone()[0],  # changes of others
+            self.outbox.execute("SELECT total_changes()").fetchone()[0],  # of this connection
+            line.is_up,
+            line.since,
+            len(self.box.quarantined()),
+            int(datetime.now(UTC).timestamp()) // FRESH_S,
+        )
+        return f'"{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"'
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("edge.clinic"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["size"] = size
+    environment.filters["age"] = lambda seconds: age(timedelta(seconds=seconds))
+    environment.filters["clock"] = lambda at: f"{at:%H:%M}"
+    environment.filters["moment"] = lambda at: f"{at:%d %B %Y, %H:%M}"
+    return environment
+
+
+@cache
+def _static_tag() -> str:
+    """Of the style sheet and the script, so that an update is not hidden by a browser's memory."""
+    folder = files("edge.clinic") / "static"
+    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in ("clinic.css", "clinic.js"))).hexdigest()[
+        :12
+    ]

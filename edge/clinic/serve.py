@@ -1,0 +1,119 @@
+"""Serves the page in a thread of the agent, for as long as a context lasts."""
+
+import logging
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import Final
+
+import uvicorn
+
+from edge.clinic.access import Door
+from edge.clinic.app import make_app
+from edge.clinic.box import Box
+from edge.config_page import PageConfig
+from edge.errors import ConfigError
+
+AGAIN_S: Final = 5.0
+"""A page that failed is served anew after this."""
+MAX_AT_ONCE: Final = 64
+"""Requests under way; further ones are told to come later."""
+GOODBYE_S: Final = 2
+"""How long the end waits for requests that are under way."""
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def serving(box: Box) -> Iterator[None]:
+    """Serve the page until the context is left.
+
+    Raises:
+        ConfigError: The address is taken or not this machine's, or a file of the page cannot be used.
+    """
+    page = box.page
+    door = Door(page.password(), session_s=page.session_hours * 3600)
+    _check_certificate(page)
+    with _listener(page) as listener:
+        server = _Server(box, door, listener)
+        server.start()
+        log.info("the clinic's page is at %s://%s", "https" if page.cert_file else "http", page.listen)
+        try:
+            yield
+        finally:
+            server.end()
+
+
+class _Server:
+    """Keeps one server at work until it is told to end."""
+
+    def __init__(self, box: Box, door: Door, listener: socket.socket) -> None:
+        self._box = box
+        self._door = door
+        self._listener = listener
+        self._ended = Event()
+        self._server: uvicorn.Server | None = None
+        self._thread = Thread(target=self._run, name="page", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        self._ended.set()
+        if self._server is not None:
+            self._server.should_exit = True
+        self._thread.join(GOODBYE_S + AGAIN_S)
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            self._server = uvicorn.Server(_options(self._box, self._door))
+            try:
+                self._server.run(sockets=[self._listener.dup()])
+            except (Exception, SystemExit):
+                # Whatever it is, the pipeline goes on.
+                log.exception("the clinic's page has failed; it is served anew in %g s", AGAIN_S)
+            self._ended.wait(AGAIN_S)
+
+
+def _options(box: Box, door: Door) -> uvicorn.Config:
+    return uvicorn.Config(
+        make_app(box, door),
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MAX_AT_ONCE,
+        timeout_graceful_shutdown=GOODBYE_S,
+        ssl_certfile=box.page.cert_file,
+        ssl_keyfile=box.page.key_file,
+    )
+
+
+def _listener(page: PageConfig) -> socket.socket:
+    host, port = page.host_and_port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=MAX_AT_ONCE)
+    except OSError as error:
+        raise ConfigError(
+            f"page.listen: the page cannot be opened at {page.listen}: {error.strerror or error}; "
+            "give an address of this machine and a port above 1023 that nobody else uses"
+        ) from error
+
+
+def _check_certificate(page: PageConfig) -> None:
+    if page.cert_file is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(page.cert_file, page.key_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            f"page.cert_file {page.cert_file} and page.key_file {page.key_file} cannot be used: "
+            f"{error.strerror or error}; they must be PEM files this user may read"
+        ) from error

@@ -24,7 +24,7 @@ from doctor.reports import Stored
 from doctor.requests import Asked, Command
 from doctor.reviews import Answer
 from doctor.schema import fact, preview, report
-from doctor.worklist import Counts, Filter, Item, Page
+from doctor.worklist import Counts, Filter, Item, Known, Page
 from edge.errors import ConfigError
 from edge.messages import Report, Review
 
@@ -119,6 +119,11 @@ class Store:
         """How much there is."""
         with self.database.reading() as connection:
             return worklist.counts(connection)
+
+    def known(self) -> Known:
+        """Which clinics and findings there are."""
+        with self.database.reading() as connection:
+            return worklist.known(connection)
 
     def item(self, number: int) -> Item | None:
         """One report, or None."""

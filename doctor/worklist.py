@@ -72,6 +72,7 @@ class Item:
         unread: Nobody has opened it.
         overdue: Nobody has answered it for longer than its urgency allows.
         has_preview: Whether its picture is here.
+        delivered: Whether the box has the review that stands; True where there is none.
         study: The other reports of its study that the list would hold, in order; empty outside a list.
     """
 
@@ -83,6 +84,7 @@ class Item:
     unread: bool
     overdue: bool
     has_preview: bool
+    delivered: bool
     study: tuple["Item", ...] = field(default=())
 
     @property
@@ -123,6 +125,21 @@ class Counts:
 
 _OF_A_STUDY: Final = 50
 """No item carries more others; a study of X-rays has a few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What stored reports name.
+
+    Attributes:
+        sites: Their clinics, by name.
+        decisions: Their findings, by name.
+    """
+
+    sites: tuple[str, ...]
+    decisions: tuple[str, ...]
+
+
 _COLUMNS: Final = (
     report.c.number,
     report.c.stored_at,
@@ -130,6 +147,7 @@ _COLUMNS: Final = (
     report.c.read,
     report.c.answered,
     report.c.has_preview,
+    (report.c.confirmed >= report.c.revision).label("delivered"),
     document.c.content.label("document"),
     review.c.document.label("review"),
 )
@@ -202,6 +220,13 @@ def counts(connection: sa.Connection) -> Counts:
         overdue=sum(row[4] for row in waiting),
         answered=sum(row[2] for row in rows if row.answered),
     )
+
+
+def known(connection: sa.Connection) -> Known:
+    """What a filter can ask for."""
+    sites = connection.scalars(sa.select(report.c.site).distinct().order_by(report.c.site))
+    decisions = connection.scalars(sa.select(report.c.decision).distinct().order_by(report.c.decision))
+    return Known(tuple(sites), tuple(decisions))
 
 
 def _conditions(table: sa.FromClause, wanted: Filter, now: datetime) -> list[sa.ColumnElement[bool]]:
@@ -286,4 +311,5 @@ def _item(row: sa.Row[*tuple[Any, ...]], now: datetime) -> Item:
         unread=not row.read,
         overdue=not row.answered and is_overdue(urgency, row.stored_at, now),
         has_preview=row.has_preview,
+        delivered=bool(row.delivered),
     )

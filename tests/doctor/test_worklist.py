@@ -152,3 +152,27 @@ def test_a_mark_that_no_list_gave_is_refused(store, after):
     """It may come from an address that somebody changed."""
     with pytest.raises(ConfigError, match="begin it anew"):
         store.worklist(Filter(), limit=10, after=after)
+
+
+def test_an_item_says_whether_the_box_has_its_review(store, make_report, reader):
+    """It has none to have, then it does not have the opening, then it has confirmed it."""
+    report = make_report(1)
+    number = store.add(report).number
+    before = store.item(number).delivered
+    store.open_report(number, reader)
+    opened = store.item(number).delivered
+    store.confirm(report.site, report.device, report.id, 1)
+
+    assert (before, opened, store.item(number).delivered) == (True, False, True)
+
+
+def test_filters_are_offered_for_what_there_is(store, make_report):
+    """Each clinic and each finding once, by name."""
+    store.add(make_report(1, site="south", decision="normal"))
+    store.add(make_report(2, site="north", decision="covid"))
+    store.add(make_report(3, site="north", decision="normal"))
+
+    known = store.known()
+
+    assert known.sites == ("north", "south")
+    assert known.decisions == ("covid", "normal")

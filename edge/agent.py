@@ -9,11 +9,10 @@ the reason; whatever is wrong with the box ends the agent with a message for the
 import fcntl
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Final
 
 from edge.assess import Assessor
@@ -25,18 +24,17 @@ from edge.config import AgentConfig
 from edge.decoder import Decoder, Decoding, one_ahead
 from edge.errors import BundleError, ConfigError, QuarantineError
 from edge.explain import as_rows
-from edge.health import Vitals
 from edge.intake.folder import FolderIntake, Watched, check_watchable
-from edge.intake.quarantine import list_quarantine
 from edge.intake.spool import ORIGINS, Spool
 from edge.messages import Picture, Report, report_id
 from edge.notify import Pulse, Systemd, under_watch
 from edge.outbox import OUTBOX_NAME, Outbox
 from edge.preview import preview
+from edge.pseudonym import Pseudonyms, Tokens
+from edge.publishing import publishing, vitals_of
 from edge.reconnect import LineState
 from edge.signature import Trust
 from edge.study import Capture, Finding, Radiograph
-from edge.topics import Address
 
 ROOM_LOOK_S: Final = 5.0
 """How often a full outbox is looked at again."""
@@ -55,7 +53,7 @@ def run(config: AgentConfig, stop: Event) -> None:
         DatabaseError: The outbox cannot be written.
     """
     config.broker.host_and_port  # noqa: B018 - refuses a bad address before anything is loaded
-    state_dir, address = config.state_dir, Address(config.broker.prefix, config.site, config.device_name)
+    state_dir = config.state_dir
     bundle = read_bundle(config.model_path, Trust.of(config.trust, allow_unsigned=config.allow_unsigned))
     for folder in config.watch:
         check_watchable(Path(folder))
@@ -66,22 +64,24 @@ def run(config: AgentConfig, stop: Event) -> None:
             attempts, timeout_s=config.decode.timeout_s, max_memory_bytes=config.decode.max_memory_bytes
         ) as decoder,
         Outbox(state_dir / OUTBOX_NAME, limits=config.outbox) as outbox,
+        Pseudonyms(state_dir) as pseudonyms,
     ):
-        intake = FolderIntake(_watched(config), device=config.device_name, attempts=attempts)
+        watched = _watched(config)
+        intake = FolderIntake(watched, device=config.device_name, attempts=attempts)
         refuse_older(bundle, outbox, allow_older=config.allow_older)
         assessor = Assessor(bundle, runtime=config.runtime, threads=config.threads)
         remember_version(bundle, outbox)
         log_model(bundle, assessor, reports_owed=outbox.count_owed())
         pulses = {"pipeline": Pulse(stop), "publisher": Pulse(stop)}
-        folders = [watched.folder for watched in _watched(config)]
+        folders = [each.folder for each in watched]
         vitals, line = vitals_of(config, bundle.model_id, folders), LineState()
         with (
             attending(config, assessor.identity, vitals=vitals, line=line, pulses=pulses, folders=folders),
-            _publishing(config, address, bundle, vitals=vitals, line=line, stop=pulses["publisher"]),
+            publishing(config, bundle, vitals=vitals, line=line, stop=pulses["publisher"]),
             under_watch(Systemd.of(os.environ), pulses, stop, status=f"classifies with {bundle.model_id}"),
         ):
             decodings = one_ahead(intake.arrivals(pulses["pipeline"]), decoder)
-            process(decodings, intake, assessor, outbox, address, config=config, stop=pulses["pipeline"])
+            process(decodings, intake, assessor, outbox, pseudonyms, config=config, stop=pulses["pipeline"])
 
 
 def _watched(config: AgentConfig) -> list[Watched]:
@@ -145,7 +145,7 @@ def process(
     intake: FolderIntake,
     assessor: Assessor,
     outbox: Outbox,
-    address: Address,
+    pseudonyms: Pseudonyms,
     *,
     config: AgentConfig,
     stop: Event,
@@ -166,7 +166,10 @@ def process(
         if (claimed := intake.claim(capture)) is None:
             continue  # changed since it was read, or another box was quicker
         picture = preview(radiograph, max_bytes=config.preview.max_bytes, blank=config.privacy.regions)
-        report = report_of(claimed, radiograph, finding, assessor, address, decode_ms=decode_ms, picture=picture)
+        tokens = pseudonyms.tokens(claimed.identity if config.privacy.tokens else None)
+        report = report_of(
+            claimed, radiograph, finding, assessor, config, decode_ms=decode_ms, picture=picture, tokens=tokens
+        )
         is_new = outbox.put(report, preview=picture, place=intake.archive_place(claimed))  # durable from here on
         intake.settle(claimed)  # only now may the original move
         log_finding(report, is_new=is_new)
@@ -189,16 +192,17 @@ def report_of(
     radiograph: Radiograph,
     finding: Finding,
     assessor: Assessor,
-    address: Address,
+    config: AgentConfig,
     *,
     decode_ms: float,
     picture: bytes | None,
+    tokens: Tokens,
 ) -> Report:
     """What the doctor gets to know of one image. Neither its name nor its place is part of it."""
     return Report(
         id=report_id(capture.sha256, assessor.identity.sha256),
-        site=address.site,
-        device=address.device,
+        site=config.site,
+        device=config.device_name,
         received_at=capture.arrival.received_at,
         clock_synced=clock_synced(),
         origin=capture.arrival.origin,
@@ -218,6 +222,8 @@ def report_of(
             preview_bytes=0 if picture is None else len(picture),
             sha256=capture.sha256,
         ),
+        patient=tokens.patient,
+        study=tokens.study,
     )
 
 
@@ -232,54 +238,6 @@ def log_finding(report: Report, *, is_new: bool) -> None:
         " ".join(f"{stage}={value:g}" for stage, value in timings.items()),
         extra={"fields": {"id": report.id, "decision": report.decision, "new": is_new, **timings}},
     )
-
-
-def vitals_of(config: AgentConfig, model_id: str, folders: Sequence[Path]) -> Vitals:
-    """What is needed to tell how this box is."""
-    after_s = config.alarm.unanswered_s
-    return Vitals(
-        state_dir=config.state_dir,
-        model_id=model_id,
-        unanswered_after=timedelta(seconds=after_s) if after_s else None,
-        count_quarantined=lambda: len(list_quarantine(folders)),
-    )
-
-
-@contextmanager
-def _publishing(
-    config: AgentConfig, address: Address, bundle: Bundle, *, vitals: Vitals, line: LineState, stop: Event
-) -> Iterator[None]:
-    """Run the publisher in a thread; its end is the agent's end, and its error the agent's error."""
-    errors: list[Exception] = []
-
-    def publish() -> None:
-        from edge.publish import Publisher  # noqa: PLC0415 - the first image need not wait for the MQTT library
-
-        try:
-            Publisher(
-                config.broker,
-                address=address,
-                outbox=config.state_dir / OUTBOX_NAME,
-                limits=config.outbox,
-                vitals=vitals,
-                card=bundle.card.to_show(),
-                receipt_timeout_s=config.receipt_timeout_s,
-                line_state=line,
-            ).run(stop)
-        except Exception as error:  # noqa: BLE001 - handed to the main thread, which raises it
-            errors.append(error)
-        finally:
-            stop.set()
-
-    thread = Thread(target=publish, name="publisher")
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 @contextmanager

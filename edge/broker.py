@@ -57,7 +57,12 @@ class Lost:
     reason: str
 
 
-Event = Acknowledged | Received | Lost
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """Somebody in another thread has something for whoever holds the line."""
+
+
+Event = Acknowledged | Received | Lost | Woken
 
 
 class Line:
@@ -144,7 +149,11 @@ class Line:
             return None
         if isinstance(event, Lost):
             raise self._unreachable(event.reason)
-        return event
+        return None if isinstance(event, Woken) else event
+
+    def wake(self) -> None:
+        """End a wait for the next event; may be called in any thread."""
+        self._events.put(Woken())
 
     def _make_client(self, client_id: str) -> mqtt.Client:
         config = self._config

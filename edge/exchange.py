@@ -15,9 +15,10 @@ from typing import Final, Literal
 from edge.broker import MAX_IN_FLIGHT, Acknowledged, Line, Received
 from edge.errors import MessageError
 from edge.health import Vitals
-from edge.messages import Confirmation, Health, Receipt, Review, Status, decode, encode
+from edge.messages import Confirmation, Health, Receipt, Request, Review, Status, decode, encode
 from edge.outbox import Outbox
 from edge.reconnect import Backoff
+from edge.requests import Desk
 from edge.stream import LOOK_S, Stream
 from edge.topics import Address, Kind, Topic
 
@@ -47,13 +48,17 @@ class Exchange:
         address: This box's branch of the topic tree.
         resend: How long to wait for a receipt before sending again.
         vitals: Tells how the box is.
+        desk: Does what the doctor's end asks.
     """
 
-    def __init__(self, line: Line, outbox: Outbox, address: Address, resend: Backoff, vitals: Vitals) -> None:
+    def __init__(
+        self, line: Line, outbox: Outbox, address: Address, *, resend: Backoff, vitals: Vitals, desk: Desk
+    ) -> None:
         self._line = line
         self._outbox = outbox
         self._address = address
         self._vitals = vitals
+        self._desk = desk
         few, many = MAX_PREVIEWS_IN_FLIGHT, MAX_IN_FLIGHT - MAX_PREVIEWS_IN_FLIGHT
         self._reports = Stream(line, outbox, address, kind=Kind.REPORT, window=many, batch=BATCH, resend=resend)
         self._previews = Stream(line, outbox, address, kind=Kind.PREVIEW, window=few, batch=few, resend=resend)
@@ -76,8 +81,10 @@ class Exchange:
         try:
             self._say_status("online")
             self._tell("card", self._address.card, card, retain=True)
+            self._desk.call(self._line.wake)
             while not stop.is_set():
                 self._look_around()
+                self._answer()
                 sent = self._reports.send()
                 if not self._reports.in_flight:  # findings first
                     sent += self._previews.send()
@@ -120,6 +127,13 @@ class Exchange:
             return
         self._health = health
         self._tell("health", self._address.health, encode(health), retain=True)
+
+    def _answer(self) -> None:
+        """Say what has become of the doctor's end's requests."""
+        for answer in self._desk.answers():
+            self._tell("response", self._address.response(answer.command), encode(answer.response))
+            if answer.afterwards is not None:
+                answer.afterwards()
 
     def _listen(self, wait_s: float) -> None:
         """Take what has come, and write it down when that is worth a sync to the disk."""
@@ -173,6 +187,8 @@ class Exchange:
                 self._note_receipt(topic, decode(message.payload, Receipt))
             elif topic.kind is Kind.REVIEW and message.payload:  # it is empty where the inbox takes a review away
                 self._note_review(topic, decode(message.payload, Review))
+            elif topic.kind is Kind.REQUEST:
+                self._desk.ask(topic.of, decode(message.payload, Request))
         except MessageError as error:
             log.warning("ignored a message of the doctor's end: %s", error)
 

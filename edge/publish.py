@@ -3,6 +3,7 @@
 It stays connected; what is said on one connection is in `edge.exchange`.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -16,6 +17,7 @@ from edge.health import Vitals
 from edge.messages import Status, encode
 from edge.outbox import Outbox
 from edge.reconnect import Backoff, LineState, stay_connected
+from edge.requests import Command, Desk
 from edge.topics import Address
 
 MAX_RESEND_S: Final = 600.0
@@ -31,6 +33,7 @@ class Publisher:
         limits: When it counts as full.
         vitals: Tells how the box is.
         card: What the model says of itself, as JSON.
+        commands: What the doctor's end may ask, by name.
         receipt_timeout_s: A report without a receipt is sent again after this, then after twice this, and so on.
         line_state: Is told whenever the line comes up or breaks.
     """
@@ -44,6 +47,7 @@ class Publisher:
         limits: OutboxConfig,
         vitals: Vitals,
         card: bytes,
+        commands: Mapping[str, Command],
         receipt_timeout_s: float,
         line_state: LineState | None = None,
     ) -> None:
@@ -54,6 +58,7 @@ class Publisher:
         self._vitals = vitals
         self._card = card
         self._line_state = line_state
+        self._commands = commands
         self._resend = Backoff(first_s=receipt_timeout_s, factor=2, max_s=max(MAX_RESEND_S, receipt_timeout_s))
 
     def run(self, stop: Event) -> None:
@@ -63,12 +68,16 @@ class Publisher:
             BrokerUnreachableError: The broker has never answered this box.
             DatabaseError: The outbox cannot be used.
         """
-        with Outbox(self._outbox_path, limits=self._limits) as outbox:
+        with (
+            Outbox(self._outbox_path, limits=self._limits) as outbox,
+            Desk(self._commands, self._outbox_path) as desk,
+        ):
             reached = f"reached {self._config.address}"
 
             def serve(line: Line) -> None:
                 outbox.remember(reached, datetime.now(UTC).isoformat())
-                Exchange(line, outbox, self._address, self._resend, self._vitals).run(stop, self._card)
+                exchange = Exchange(line, outbox, self._address, resend=self._resend, vitals=self._vitals, desk=desk)
+                exchange.run(stop, self._card)
 
             stay_connected(
                 self._line,
@@ -83,6 +92,6 @@ class Publisher:
         return Line(
             self._config,
             client_id=f"edge-agent-{self._address.site}-{self._address.device}",
-            subscriptions=[self._address.receipt("+"), self._address.review("+")],
+            subscriptions=self._address.to_this_box,
             will=(self._address.status, encode(Status(state="offline", at=None, model=self._vitals.model_id))),
         )

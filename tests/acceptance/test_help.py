@@ -13,6 +13,8 @@ COMMANDS = {
     "edge-agent-check": ("edge.cli", "check"),
     "edge-agent-classify": ("edge.cli", "classify"),
     "edge-agent-demo": ("edge.cli", "demo"),
+    "edge-agent-outbox": ("edge.cli", "outbox"),
+    "edge-agent-whois": ("edge.cli", "whois"),
     "edge-doctor-watch": ("doctor.cli", "watch"),
     "edge-trainer-train": ("trainer.cli", "train"),
     "edge-converter-convert": ("converter.cli", "convert"),

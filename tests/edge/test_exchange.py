@@ -16,14 +16,27 @@ from edge.bundle import read_bundle
 from edge.config import BrokerConfig
 from edge.config_delivery import OutboxConfig
 from edge.health import Vitals, temperature_c
-from edge.messages import Confirmation, Health, ModelIdentity, Receipt, Report, Review, decode, encode
+from edge.messages import (
+    Confirmation,
+    Health,
+    ModelIdentity,
+    Receipt,
+    Report,
+    Request,
+    Response,
+    Review,
+    decode,
+    encode,
+)
 from edge.outbox import Outbox
 from edge.outbox_entry import Rung, State
 from edge.publish import Publisher
+from edge.requests import Command, Done, RefusedError, resend, restart
 from edge.topics import Address, Kind, Topic, of_every_box
 
 BOX = Address("xray", "clinic", "box-1")
 AT = datetime(2026, 1, 2, tzinfo=UTC)
+UNLIMITED = OutboxConfig(min_free_bytes=0)
 
 
 def a_report(number: int) -> Report:
@@ -92,15 +105,21 @@ def publishing(config: BrokerConfig, tmp_path: Path) -> Callable[..., object]:
     """Run the publisher in a thread, as the agent does."""
 
     @contextmanager
-    def run(*, receipt_timeout_s: float = 30, limits: OutboxConfig = OutboxConfig(min_free_bytes=0)) -> Iterator[None]:  # noqa: B008
-        vitals = Vitals(
-            state_dir=tmp_path, model_id="m", unanswered_after=timedelta(hours=1), count_quarantined=lambda: 3
-        )
+    def run(
+        *, receipt_timeout_s: float = 30, limits: OutboxConfig = UNLIMITED, commands: dict[str, Command] | None = None
+    ) -> Iterator[None]:
         publisher = Publisher(
-            config, address=BOX, outbox=tmp_path / "outbox.sqlite3", limits=limits, vitals=vitals,
+            config,
+            address=BOX,
+            outbox=tmp_path / "outbox.sqlite3",
+            limits=limits,
+            vitals=Vitals(
+                state_dir=tmp_path, model_id="m", unanswered_after=timedelta(hours=1), count_quarantined=lambda: 3
+            ),
             card=b'{"name": "m"}',
+            commands=commands or {},
             receipt_timeout_s=receipt_timeout_s,
-        )  # fmt: skip
+        )
         stop = Event()
         thread = Thread(target=publisher.run, args=(stop,))
         thread.start()
@@ -225,6 +244,80 @@ def test_what_somebody_asks_for_again_goes_out_at_once(outbox, doctors_end, publ
         doctors_end.wait_for(lambda: outbox.count_owed() == 0)
         outbox.resend(a_report(1).id)
         doctors_end.wait_for(lambda: len(doctors_end.of(Kind.REPORT)) == 3)
+
+
+def asked(doctors_end: DoctorsEnd, command: str, transaction: str, **more: object) -> Response:
+    """Ask the box for something once it is there, and wait for its answer."""
+    doctors_end.wait_for(lambda: any(b'"online"' in payload for _, payload in doctors_end.of(Kind.STATUS)))
+    doctors_end.say(BOX.request(command), encode(Request(transaction=transaction, **more)))
+
+    def answers() -> list[Response]:
+        found = [decode(payload, Response) for of, payload in doctors_end.of(Kind.RESPONSE) if of == command]
+        return [answer for answer in found if answer.transaction == transaction]
+
+    before = len(answers())
+    doctors_end.wait_for(lambda: len(answers()) > before)
+    return answers()[-1]
+
+
+def test_the_doctor_s_end_can_have_a_report_again(outbox, doctors_end, publishing):
+    """It is sent with its picture although it was received; one that never was is refused with a sentence."""
+    outbox.put(a_report(1))
+    doctors_end.answer = lambda kind, of, _: (
+        kind is Kind.REPORT and doctors_end.say(BOX.receipt(of), receipt(of, preview=False))
+    )
+
+    with publishing(commands={"resend": Command(resend, once=True)}):
+        doctors_end.wait_for(lambda: outbox.count_owed() == 0)
+        done = asked(doctors_end, "resend", "t-1", id=a_report(1).id)
+        doctors_end.wait_for(lambda: len(doctors_end.of(Kind.REPORT)) == 2 and outbox.count_owed() == 0)
+        refused = asked(doctors_end, "resend", "t-2", id="f" * 32)
+
+    assert (done.transaction, done.error) == ("t-1", None)
+    assert refused.error == f"this box has no report {'f' * 32}"
+
+
+@pytest.mark.usefixtures("outbox")
+def test_a_request_this_box_does_not_know_is_refused(doctors_end, publishing):
+    """With what it does know."""
+    with publishing(commands={"resend": Command(resend)}):
+        response = asked(doctors_end, "dance", "t-1")
+
+    assert response.error == "this box cannot do 'dance'; it can do resend"
+
+
+@pytest.mark.usefixtures("outbox")
+def test_a_restart_is_answered_first_and_done_once(doctors_end, publishing):
+    """The agent ends after the answer; asked again under the same transaction it does not end again."""
+    stop = Event()
+
+    with publishing(commands={"restart": restart(stop)}):
+        first = asked(doctors_end, "restart", "t-1")
+        assert stop.wait(5)
+        stop.clear()
+        again = asked(doctors_end, "restart", "t-1")
+        assert not stop.wait(0.3)
+
+    assert (first.error, again.error) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(RefusedError("there is no camera"), "there is no camera"), (ZeroDivisionError(), "its log says why")],
+)
+@pytest.mark.usefixtures("outbox")
+def test_a_request_that_fails_is_answered_and_ends_nothing(doctors_end, publishing, error, told):
+    """Also where the failure is a defect."""
+
+    def fail(_: Request, __: Outbox) -> Done:
+        raise error
+
+    with publishing(commands={"capture": Command(fail), "resend": Command(resend)}):
+        failed = asked(doctors_end, "capture", "t-1")
+        after = asked(doctors_end, "resend", "t-2")
+
+    assert told in failed.error
+    assert after.error is None
 
 
 def test_a_card_to_show_has_no_hashes_of_training_images(demo_bundle: Path):

@@ -1,0 +1,68 @@
+"""The publisher as the agent runs it: in a thread, with what the agent's configuration says."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from threading import Event, Thread
+
+from edge.bundle import Bundle
+from edge.config import AgentConfig
+from edge.health import Vitals
+from edge.intake.quarantine import list_quarantine
+from edge.outbox import OUTBOX_NAME
+from edge.reconnect import LineState
+from edge.requests import Command, resend, restart
+from edge.topics import Address
+
+
+def vitals_of(config: AgentConfig, model_id: str, folders: Sequence[Path]) -> Vitals:
+    """What is needed to tell how this box is; `folders` are the folders whose quarantines count."""
+    after_s = config.alarm.unanswered_s
+    return Vitals(
+        state_dir=config.state_dir,
+        model_id=model_id,
+        unanswered_after=timedelta(seconds=after_s) if after_s else None,
+        count_quarantined=lambda: len(list_quarantine(folders)),
+    )
+
+
+def commands_of(stop: Event) -> dict[str, Command]:
+    """What the doctor's end may ask of this box."""
+    return {"resend": Command(resend, once=True), "restart": restart(stop)}
+
+
+@contextmanager
+def publishing(config: AgentConfig, bundle: Bundle, *, vitals: Vitals, line: LineState, stop: Event) -> Iterator[None]:
+    """Run the publisher in a thread; its end is the agent's end, and its error the agent's error."""
+    errors: list[Exception] = []
+
+    def publish() -> None:
+        from edge.publish import Publisher  # noqa: PLC0415 - the first image need not wait for the MQTT library
+
+        try:
+            Publisher(
+                config.broker,
+                address=Address(config.broker.prefix, config.site, config.device_name),
+                outbox=config.state_dir / OUTBOX_NAME,
+                limits=config.outbox,
+                vitals=vitals,
+                card=bundle.card.to_show(),
+                commands=commands_of(stop),
+                receipt_timeout_s=config.receipt_timeout_s,
+                line_state=line,
+            ).run(stop)
+        except Exception as error:  # noqa: BLE001 - handed to the main thread, which raises it
+            errors.append(error)
+        finally:
+            stop.set()
+
+    thread = Thread(target=publish, name="publisher")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    if errors:
+        raise errors[0]

@@ -22,7 +22,8 @@ def add(commands: Any) -> None:
         "check",
         help="is this box ready? names cause and cure",
         description="Try out everything the agent needs: bundle and signature, runtime, known pictures, watched and "
-        "state folders, disk, clock, and the line to the broker up to the permission to publish. "
+        "state folders, disk, clock, the clinic's page, the line to the broker up to the permission to publish, and "
+        "whether every report was answered in time. "
         f"Give it the options, or the --config, that the agent gets, and run it as the same user. {NOTICE}",
         epilog="exit codes: 0 ready, 1 something has failed, 2 usage, 78 bad configuration.",
     )

@@ -5,6 +5,7 @@ from typing import Final
 
 from edge.checks.broker import broker_checks
 from edge.checks.check import Check, State
+from edge.checks.clinic import answers_check, page_check
 from edge.checks.machine import clock_check, state_checks, watch_checks
 from edge.checks.model import model_checks
 from edge.config import AgentConfig
@@ -12,7 +13,15 @@ from edge.config import AgentConfig
 Looks = Callable[[AgentConfig], Iterator[Check]]
 """Looks at one thing, or at several that depend on each other, and yields what it found as soon as it has."""
 
-CHECKS: Final[tuple[Looks, ...]] = (model_checks, watch_checks, state_checks, clock_check, broker_checks)
+CHECKS: Final[tuple[Looks, ...]] = (
+    model_checks,
+    watch_checks,
+    state_checks,
+    clock_check,
+    page_check,
+    broker_checks,
+    answers_check,
+)
 
 
 def every_check(config: AgentConfig) -> Iterator[Check]:

@@ -2,7 +2,6 @@
 
 import logging
 import socket
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
@@ -13,8 +12,7 @@ import uvicorn
 from edge.clinic.access import Door
 from edge.clinic.app import make_app
 from edge.clinic.box import Box
-from edge.config_page import PageConfig
-from edge.errors import ConfigError
+from edge.page_address import check_certificate, open_listener
 
 AGAIN_S: Final = 5.0
 """A page that failed is served anew after this."""
@@ -35,8 +33,8 @@ def serving(box: Box) -> Iterator[None]:
     """
     page = box.page
     door = Door(page.password(), session_s=page.session_hours * 3600)
-    _check_certificate(page)
-    with _listener(page) as listener:
+    check_certificate(page)
+    with open_listener(page) as listener:
         server = _Server(box, door, listener)
         server.start()
         log.info("the clinic's page is at %s://%s", "https" if page.cert_file else "http", page.listen)
@@ -93,27 +91,3 @@ def _options(box: Box, door: Door) -> uvicorn.Config:
         ssl_certfile=box.page.cert_file,
         ssl_keyfile=box.page.key_file,
     )
-
-
-def _listener(page: PageConfig) -> socket.socket:
-    host, port = page.host_and_port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=MAX_AT_ONCE)
-    except OSError as error:
-        raise ConfigError(
-            f"page.listen: the page cannot be opened at {page.listen}: {error.strerror or error}; "
-            "give an address of this machine and a port above 1023 that nobody else uses"
-        ) from error
-
-
-def _check_certificate(page: PageConfig) -> None:
-    if page.cert_file is None:
-        return
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(page.cert_file, page.key_file)
-    except OSError as error:  # ssl.SSLError is one
-        raise ConfigError(
-            f"page.cert_file {page.cert_file} and page.key_file {page.key_file} cannot be used: "
-            f"{error.strerror or error}; they must be PEM files this user may read"
-        ) from error

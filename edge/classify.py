@@ -5,6 +5,7 @@ decided once, by name, and is part of every report; neither is ever exchanged fo
 """
 
 import importlib
+import importlib.util
 import os
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import BundleError, ConfigError
+from edge.preprocess import SIDE_PX
 
 RUNTIMES: Final = {"litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
 """Name to module, in the order in which `auto` looks for them."""
@@ -80,14 +82,7 @@ class Classifier:
     """
 
     def __init__(self, model: bytes, *, runtime: str = "auto", threads: int | None = None) -> None:
-        self.runtime, interpreter_class = _load_runtime(runtime)
-        try:
-            self._interpreter: Any = interpreter_class(
-                model_content=model, num_threads=threads or min(os.cpu_count() or 1, 4)
-            )
-            self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise BundleError(f"{self.runtime} cannot load the model ({error}); convert it for this runtime") from error
+        self.runtime, self._interpreter = _interpreter(model, runtime, threads)
         self._input, self._logits, self._features = self._tensors()
 
     def run(self, pixels: npt.NDArray[np.uint8]) -> Output:
@@ -106,8 +101,7 @@ class Classifier:
     @property
     def accelerated(self) -> bool:
         """Whether XNNPACK has taken the graph, without which int8 is several times slower."""
-        operators = self._interpreter._get_ops_details()  # noqa: SLF001 - as in `head`
-        return any(operator["op_name"] == "DELEGATE" for operator in operators)
+        return _accelerated(self._interpreter)
 
     def head(self) -> Head:
         """Read the head's layers from the model itself.
@@ -152,6 +146,60 @@ class Classifier:
                 f"got scale {scale.item()} and zero point {zero_point.item()}; convert it with edge-converter"
             )
         return inputs[0]["index"], by_rank[_LOGIT_RANK]["index"], by_rank[_FEATURE_RANK]["index"]
+
+
+class Timed:
+    """Any model that takes one image of the network's size: what the benchmark runs beside the bundle's.
+
+    Args:
+        model: The content of a `.tflite` file.
+        runtime: A name of `RUNTIMES`.
+        threads: Processor threads.
+
+    Raises:
+        ConfigError: The runtime is not installed.
+        BundleError: The runtime cannot load the model, or it takes something else.
+    """
+
+    def __init__(self, model: bytes, *, runtime: str, threads: int) -> None:
+        self.runtime, self._interpreter = _interpreter(model, runtime, threads)
+        inputs = self._interpreter.get_input_details()
+        shapes = [tuple(map(int, tensor["shape"])) for tensor in inputs]
+        if shapes != [(1, SIDE_PX, SIDE_PX, 3)]:
+            raise BundleError(
+                f"expected a model with one input of (1, {SIDE_PX}, {SIDE_PX}, 3), got {shapes}; name another"
+            )
+        self._input, self._dtype = inputs[0]["index"], inputs[0]["dtype"]
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether XNNPACK has taken the graph."""
+        return _accelerated(self._interpreter)
+
+    def run(self, pixels: npt.NDArray[np.uint8]) -> None:
+        """Run the network on one image, `(224, 224, 3) uint8, RGB, 0-255`, and leave its answer where it is."""
+        self._interpreter.set_tensor(self._input, pixels[np.newaxis].astype(self._dtype))
+        self._interpreter.invoke()
+
+
+def installed_runtimes() -> list[str]:
+    """The names of `RUNTIMES` that can be loaded here, in order."""
+    return [name for name, module in RUNTIMES.items() if importlib.util.find_spec(module.partition(".")[0]) is not None]
+
+
+def _interpreter(model: bytes, runtime: str, threads: int | None) -> tuple[str, Any]:
+    name, interpreter_class = _load_runtime(runtime)
+    try:
+        interpreter = interpreter_class(model_content=model, num_threads=threads or min(os.cpu_count() or 1, 4))
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise BundleError(f"{name} cannot load the model ({error}); convert it for this runtime") from error
+    return name, interpreter
+
+
+def _accelerated(interpreter: Any) -> bool:
+    operators = interpreter._get_ops_details()  # noqa: SLF001 - the only door to the graph both runtimes have
+    return any(operator["op_name"] == "DELEGATE" for operator in operators)
 
 
 def _load_runtime(name: str) -> tuple[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from edge import check_command, completion, config_command, outbox_command, whois_command
+from edge import bench_command, check_command, completion, config_command, outbox_command, whois_command
 from edge.agent_options import add_agent_options, add_model_options, config_of
 from edge.command_line import (
     LOG_LEVELS,
@@ -49,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_classify(commands)
     _add_demo(commands)
     check_command.add(commands)
+    bench_command.add(commands)
     outbox_command.add(commands)
     whois_command.add(commands)
     config_command.add(commands)

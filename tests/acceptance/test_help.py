@@ -10,6 +10,7 @@ import pytest
 GOLDEN = Path(__file__).parent / "golden"
 COMMANDS = {
     "edge-agent": ("edge.cli",),
+    "edge-agent-bench": ("edge.cli", "bench"),
     "edge-agent-check": ("edge.cli", "check"),
     "edge-agent-classify": ("edge.cli", "classify"),
     "edge-agent-demo": ("edge.cli", "demo"),

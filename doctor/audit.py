@@ -111,15 +111,17 @@ def entries(connection: sa.Connection, *, last: int | None = None) -> Iterator[E
             yield msgspec.json.decode(row.entry, type=Entry)
 
 
-def verify(connection: sa.Connection) -> Verdict:
-    """Go through the whole chain."""
-    fits, before = 0, _START
+def verify(connection: sa.Connection, *, noted: str | None = None) -> Verdict:
+    """Go through the whole chain; `noted` is a hash that was printed earlier and must still be in it."""
+    fits, before, found = 0, _START, noted in {None, _START}
     with connection.execute(sa.select(audit).order_by(audit.c.number), execution_options={"yield_per": 1000}) as rows:
         for row in rows:
             reason = _fault(row, fits + 1, before)
             if reason:
                 return Verdict(entries=fits, head=before, broken=fits + 1, reason=reason)
-            fits, before = fits + 1, row.sha256
+            fits, before, found = fits + 1, row.sha256, found or row.sha256 == noted
+    if not found:
+        return Verdict(entries=0, head=_START, broken=1, reason="no entry has the noted hash; the log was written anew")
     if (fits, before) != _head(connection):
         return Verdict(entries=fits, head=before, broken=fits + 1, reason="the log ends before its last entry")
     return Verdict(entries=fits, head=before)
@@ -129,7 +131,7 @@ def _fault(row: sa.Row[*tuple[Any, ...]], number: int, before: str) -> str:
     """Why a row does not continue the chain, or nothing."""
     if row.number != number:
         return f"it is missing; entry {row.number} follows"
-    if sha256(row.entry).hexdigest() != row.sha256:
+    if not isinstance(row.entry, bytes) or sha256(row.entry).hexdigest() != row.sha256:
         return "it was changed after it was written"
     try:
         entry = msgspec.json.decode(row.entry, type=Entry)

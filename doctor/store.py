@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import sqlalchemy as sa
@@ -19,6 +18,7 @@ from doctor.changes import Changes
 from doctor.clinics import Clinic
 from doctor.database import Database
 from doctor.images import Image
+from doctor.people import People
 from doctor.rejected import Fault, Rejected
 from doctor.reports import Stored
 from doctor.requests import Asked, Command
@@ -31,15 +31,8 @@ from edge.messages import Report, Review
 _UNSHOWN_AT_ONCE = 100
 
 
-class Store:
-    """An open store, shared by threads; close it, or use it as a context manager.
-
-    Args:
-        database: Where it lies; closed with the store.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
+class Store(People):
+    """An open store, shared by threads; close it, or use it as a context manager."""
 
     @classmethod
     def open(cls, place: Path | str, *, make: bool = True) -> Self:
@@ -52,20 +45,6 @@ class Store:
         if not make and "://" not in str(place) and not Path(place).is_file():
             raise ConfigError(f"expected an inbox's store at {place}, found none; `edge-doctor` says where it keeps it")
         return cls(Database(place))
-
-    def __enter__(self) -> Self:
-        """Return the open store."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the database."""
-        self.database.close()
 
     @property
     def inbox_id(self) -> str:
@@ -167,6 +146,22 @@ class Store:
         """Note that the box has a review; the revision that stands, or None if no such review was made."""
         with self.database.writing() as writing:
             return reviews.confirm(writing, site, device, report_id, revision)
+
+    def is_delivered(self, number: int) -> bool:
+        """Whether the box has the review that stands."""
+        query = sa.select((report.c.revision > 0) & (report.c.confirmed >= report.c.revision))
+        with self.database.reading() as connection:
+            return bool(connection.scalar(query.where(report.c.number == number)))
+
+    def sites(self) -> list[str]:
+        """The clinics that reports have come from, by name."""
+        with self.database.reading() as connection:
+            return list(connection.scalars(sa.select(report.c.site).distinct().order_by(report.c.site)))
+
+    def decisions(self) -> list[str]:
+        """The findings that reports have held, by name."""
+        with self.database.reading() as connection:
+            return list(connection.scalars(sa.select(report.c.decision).distinct().order_by(report.c.decision)))
 
     def clinics(self) -> list[Clinic]:
         """The boxes as they last told."""

@@ -21,6 +21,7 @@ from edge.intake.spool import Spool
 from edge.messages import ModelIdentity
 from edge.notify import Pulse
 from edge.outbox import OUTBOX_NAME, Outbox
+from edge.pseudonym import Pseudonyms
 from edge.reconnect import LineState
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ def _page(
         pulses=pulses,
         line=line,
         keep=Spool(config.state_dir, "http").put,
+        open_pseudonyms=partial(Pseudonyms, config.state_dir),
     )
     with serving(box):
         yield

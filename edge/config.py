@@ -15,7 +15,7 @@ import msgspec
 
 from edge.config_delivery import AlarmConfig, OutboxConfig, PreviewConfig, PrivacyConfig
 from edge.config_intake import DecodeConfig
-from edge.config_page import PageConfig
+from edge.config_page import HomeAssistantConfig, PageConfig
 from edge.config_sources import from_environment, from_file, from_flags, key_kinds, nested
 from edge.errors import ConfigError
 from edge.topics import check_name
@@ -110,6 +110,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         privacy: What of a patient leaves the box.
         alarm: When somebody at the clinic should look.
         page: The clinic's page.
+        homeassistant: Whether and how the box is announced to Home Assistant.
     """
 
     model: str = ""
@@ -134,6 +135,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     privacy: PrivacyConfig = PrivacyConfig()
     alarm: AlarmConfig = AlarmConfig()
     page: PageConfig = PageConfig()
+    homeassistant: HomeAssistantConfig = HomeAssistantConfig()
 
     def __post_init__(self) -> None:
         """Refuse names that would change the meaning of a topic."""

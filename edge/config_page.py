@@ -1,4 +1,4 @@
-"""The clinic's page: where it listens, and who may open it. A section of the configuration."""
+"""The clinic's page, and the box as a device of Home Assistant: two sections of the configuration."""
 
 import ipaddress
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import msgspec
 
 from edge.errors import ConfigError
+from edge.topics import check_name
 
 MIN_PASSWORD_CHARACTERS: Final = 8
 
@@ -71,6 +72,22 @@ class PageConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 f"it holds {len(text)}; several words are a good password"
             )
         return text
+
+
+class HomeAssistantConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Announce this box to Home Assistant over the same broker.
+
+    Attributes:
+        enabled: Whether to.
+        prefix: Home Assistant's own discovery prefix.
+    """
+
+    enabled: bool = False
+    prefix: str = "homeassistant"
+
+    def __post_init__(self) -> None:
+        """Refuse a prefix that would change the meaning of a topic."""
+        check_name("homeassistant.prefix", self.prefix)
 
 
 def is_loopback(host: str) -> bool:

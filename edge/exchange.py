@@ -6,7 +6,7 @@ What the doctor's end says is durable before the broker, or the doctor's end, is
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from threading import Event
@@ -71,8 +71,12 @@ class Exchange:
         self._health: Health | None = None
         self._health_look_s = 0.0
 
-    def run(self, stop: Event, card: bytes) -> None:
+    def run(self, stop: Event, about: Mapping[str, bytes]) -> None:
         """Send and listen until stopped, then say goodbye.
+
+        Args:
+            stop: Ends this.
+            about: Topic to what is said of this box once on each connection, retained: the card, and announcements.
 
         Raises:
             BrokerUnreachableError: The connection is gone.
@@ -80,7 +84,8 @@ class Exchange:
         """
         try:
             self._say_status("online")
-            self._tell("card", self._address.card, card, retain=True)
+            for topic, payload in about.items():
+                self._tell("card" if topic == self._address.card else "announcement", topic, payload, retain=True)
             self._desk.call(self._line.wake)
             while not stop.is_set():
                 self._look_around()

@@ -54,7 +54,7 @@ class Vitals:
             disk_free_bytes=shutil.disk_usage(self.state_dir).free,
             temperature_c=temperature_c(),
             uptime_s=round(time.monotonic() - self.started_s, 1),
-            version=_version(),
+            version=program_version(),
             model=self.model_id,
         )
 
@@ -68,5 +68,6 @@ def temperature_c(zone: Path = THERMAL_ZONE) -> float | None:
 
 
 @cache
-def _version() -> str:
+def program_version() -> str:
+    """Of this program."""
     return version("edge-xray")

@@ -3,7 +3,7 @@
 It stays connected; what is said on one connection is in `edge.exchange`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -32,7 +32,7 @@ class Publisher:
         outbox: The outbox's file.
         limits: When it counts as full.
         vitals: Tells how the box is.
-        card: What the model says of itself, as JSON.
+        about: Tells, on each connection, what is said of this box, retained: topic to payload.
         commands: What the doctor's end may ask, by name.
         receipt_timeout_s: A report without a receipt is sent again after this, then after twice this, and so on.
         line_state: Is told whenever the line comes up or breaks.
@@ -46,7 +46,7 @@ class Publisher:
         outbox: Path,
         limits: OutboxConfig,
         vitals: Vitals,
-        card: bytes,
+        about: Callable[[Outbox], Mapping[str, bytes]],
         commands: Mapping[str, Command],
         receipt_timeout_s: float,
         line_state: LineState | None = None,
@@ -56,7 +56,7 @@ class Publisher:
         self._outbox_path = outbox
         self._limits = limits
         self._vitals = vitals
-        self._card = card
+        self._about = about
         self._line_state = line_state
         self._commands = commands
         self._resend = Backoff(first_s=receipt_timeout_s, factor=2, max_s=max(MAX_RESEND_S, receipt_timeout_s))
@@ -77,7 +77,7 @@ class Publisher:
             def serve(line: Line) -> None:
                 outbox.remember(reached, datetime.now(UTC).isoformat())
                 exchange = Exchange(line, outbox, self._address, resend=self._resend, vitals=self._vitals, desk=desk)
-                exchange.run(stop, self._card)
+                exchange.run(stop, self._about(outbox))
 
             stay_connected(
                 self._line,

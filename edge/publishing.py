@@ -8,9 +8,10 @@ from threading import Event, Thread
 
 from edge.bundle import Bundle
 from edge.config import AgentConfig
-from edge.health import Vitals
+from edge.health import Vitals, program_version
+from edge.home_assistant import announcements
 from edge.intake.quarantine import list_quarantine
-from edge.outbox import OUTBOX_NAME
+from edge.outbox import OUTBOX_NAME, Outbox
 from edge.reconnect import LineState
 from edge.requests import Command, resend, restart
 from edge.topics import Address
@@ -32,6 +33,18 @@ def commands_of(stop: Event) -> dict[str, Command]:
     return {"resend": Command(resend, once=True), "restart": restart(stop)}
 
 
+def address_of(config: AgentConfig) -> Address:
+    """This box's branch of the topic tree."""
+    return Address(config.broker.prefix, config.site, config.device_name)
+
+
+def about_box(config: AgentConfig, bundle: Bundle, outbox: Outbox) -> dict[str, bytes]:
+    """What is said of this box on each connection, retained: its model's card, and what Home Assistant is to know."""
+    address, model = address_of(config), bundle.model_id
+    told = announcements(config.homeassistant, address, model=model, version=program_version(), outbox=outbox)
+    return {address.card: bundle.card.to_show(), **told}
+
+
 @contextmanager
 def publishing(config: AgentConfig, bundle: Bundle, *, vitals: Vitals, line: LineState, stop: Event) -> Iterator[None]:
     """Run the publisher in a thread; its end is the agent's end, and its error the agent's error."""
@@ -43,11 +56,11 @@ def publishing(config: AgentConfig, bundle: Bundle, *, vitals: Vitals, line: Lin
         try:
             Publisher(
                 config.broker,
-                address=Address(config.broker.prefix, config.site, config.device_name),
+                address=address_of(config),
                 outbox=config.state_dir / OUTBOX_NAME,
                 limits=config.outbox,
                 vitals=vitals,
-                card=bundle.card.to_show(),
+                about=lambda outbox: about_box(config, bundle, outbox),
                 commands=commands_of(stop),
                 receipt_timeout_s=config.receipt_timeout_s,
                 line_state=line,

@@ -5,7 +5,7 @@ camera goes to another one.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -45,8 +45,11 @@ def make_app(box: Box, door: Door) -> ASGIApp:
 
     @asynccontextmanager
     async def with_outbox(app: Starlette) -> AsyncIterator[None]:
-        with box.open_outbox() as outbox:
-            app.state.frame, app.state.door = Frame(box, outbox), door
+        with ExitStack() as stack:
+            outbox, pseudonyms = stack.enter_context(box.open_outbox()), None
+            if box.open_pseudonyms is not None and box.page.show_patient:
+                pseudonyms = stack.enter_context(box.open_pseudonyms())
+            app.state.frame, app.state.door = Frame(box, outbox, pseudonyms), door
             yield
 
     app = Starlette(

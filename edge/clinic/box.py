@@ -11,6 +11,7 @@ from edge.intake.quarantine import Quarantined
 from edge.messages import ModelIdentity
 from edge.notify import Pulse
 from edge.outbox import Outbox
+from edge.pseudonym import Pseudonyms
 from edge.reconnect import LineState
 
 
@@ -31,7 +32,7 @@ class Box:
         line: Whether the broker is reached.
         keep: Makes a picture durable that came over HTTP.
         capture: Takes a picture with the camera; None where none is configured.
-        patient: A patient's token to the number that only this box knows.
+        open_pseudonyms: Opens a connection of the page's own to what tokens stand for; None where nobody knows.
     """
 
     site: str
@@ -46,4 +47,4 @@ class Box:
     line: LineState = field(default_factory=LineState)
     keep: Keep
     capture: Callable[[], None] | None = None
-    patient: Callable[[str], str | None] = lambda _: None
+    open_pseudonyms: Callable[[], Pseudonyms] | None = None

@@ -16,6 +16,7 @@ from edge.clinic.views import Teller
 from edge.clinic.words import size
 from edge.messages import NOTICE, Health
 from edge.outbox import Outbox
+from edge.pseudonym import Pseudonyms
 
 FRESH_S: Final = 15
 """A page is made anew at least this often, because the ages on it grow."""
@@ -27,16 +28,21 @@ class Frame:
     Args:
         box: The agent.
         outbox: The page's own connection to its outbox.
+        pseudonyms: Likewise, to what tokens stand for; None where patients are not shown.
     """
 
-    def __init__(self, box: Box, outbox: Outbox) -> None:
+    def __init__(self, box: Box, outbox: Outbox, pseudonyms: Pseudonyms | None) -> None:
         self.box = box
         self.outbox = outbox
+        self._pseudonyms = pseudonyms
 
     def teller(self) -> Teller:
         """Turns entries into cards, now."""
-        shown = self.box.patient if self.box.page.show_patient else lambda _: None
-        return Teller(self.outbox, self.box.unanswered_after, shown, datetime.now(UTC))
+        return Teller(self.outbox, self.box.unanswered_after, self._patient, datetime.now(UTC))
+
+    def _patient(self, token: str) -> str | None:
+        meaning = self._pseudonyms.meaning(token) if self._pseudonyms is not None else None
+        return None if meaning is None else meaning.get("PatientID")
 
     def health(self) -> Health:
         """How the box is."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.config_page import PageConfig
+from edge.config_page import HomeAssistantConfig, PageConfig
 from edge.errors import ConfigError
 
 
@@ -53,3 +53,9 @@ def test_certificate_and_key_belong_together():
     """One alone cannot serve HTTPS."""
     with pytest.raises(ConfigError, match=r"page\.cert_file and page\.key_file"):
         PageConfig(cert_file="page.crt")
+
+
+def test_home_assistant_s_prefix_is_a_name():
+    """It becomes the root of topics."""
+    with pytest.raises(ConfigError, match=r"homeassistant\.prefix"):
+        HomeAssistantConfig(prefix="a/#")

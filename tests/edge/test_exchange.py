@@ -116,7 +116,7 @@ def publishing(config: BrokerConfig, tmp_path: Path) -> Callable[..., object]:
             vitals=Vitals(
                 state_dir=tmp_path, model_id="m", unanswered_after=timedelta(hours=1), count_quarantined=lambda: 3
             ),
-            card=b'{"name": "m"}',
+            about=lambda _: {BOX.card: b'{"name": "m"}'},
             commands=commands or {},
             receipt_timeout_s=receipt_timeout_s,
         )

@@ -22,6 +22,7 @@ from edge.outbox import Outbox
 from edge.outbox_entry import State
 from edge.phantom import phantom
 from edge.preview import preview
+from edge.pseudonym import Pseudonyms
 from edge.reconnect import LineState
 
 MODEL = ModelIdentity(
@@ -114,7 +115,7 @@ def box(tmp_path: Path) -> Box:
         quarantined=lambda: list_quarantine([watched]),
         line=LineState(is_up=True),
         keep=Spool(tmp_path, "http").put,
-        patient={"p-0123456789abcdef": "4711"}.get,
+        open_pseudonyms=lambda: Pseudonyms(tmp_path),
     )
 
 

@@ -21,6 +21,7 @@ from edge.messages import report_id
 from edge.notify import Pulse
 from edge.outbox_entry import State
 from edge.phantom import phantom
+from edge.pseudonym import Pseudonyms
 from edge.study import sha256_of
 
 HTML = {"accept": "text/html"}
@@ -239,9 +240,11 @@ def test_a_loop_that_hangs_makes_the_box_neither_alive_nor_ready(serve, monkeypa
     assert (ready.status_code, ready.json()["why"]) == (503, "hanging: pipeline")
 
 
-def test_patients_numbers_and_file_names_can_be_kept_off_the_page(serve, put):
+def test_patients_numbers_and_file_names_can_be_kept_off_the_page(serve, put, tmp_path: Path):
     """For a page that hangs where visitors pass."""
-    report = put(7, patient="p-0123456789abcdef")
+    with Pseudonyms(tmp_path) as pseudonyms:
+        token = pseudonyms.token("p", "4711", "hill")
+    report = put(7, patient=token)
     shown = httpx.get(f"{serve()}/reports/{report}", headers=HTML).text
     address = free()
     hidden = httpx.get(

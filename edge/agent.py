@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Event
 from typing import Final
 
+from edge.archive import keeping_room
 from edge.assess import Assessor
 from edge.attempts import Attempts
 from edge.attention import attending
@@ -22,10 +23,10 @@ from edge.bundle import Bundle, read_bundle
 from edge.clock import clock_synced
 from edge.config import AgentConfig
 from edge.decoder import Decoder, Decoding, one_ahead
+from edge.doors import open_doors, watched_folders
 from edge.errors import BundleError, ConfigError, QuarantineError
 from edge.explain import as_rows
-from edge.intake.folder import FolderIntake, Watched, check_watchable
-from edge.intake.spool import ORIGINS, Spool
+from edge.intake.folder import FolderIntake, check_watchable
 from edge.messages import Picture, Report, report_id
 from edge.notify import Pulse, Systemd, under_watch
 from edge.outbox import OUTBOX_NAME, Outbox
@@ -55,18 +56,17 @@ def run(config: AgentConfig, stop: Event) -> None:
     config.broker.host_and_port  # noqa: B018 - refuses a bad address before anything is loaded
     state_dir = config.state_dir
     bundle = read_bundle(config.model_path, Trust.of(config.trust, allow_unsigned=config.allow_unsigned))
-    for folder in config.watch:
-        check_watchable(Path(folder))
+    check_watchable(config.watch)
     with (
         _only_agent(state_dir),
         Attempts(state_dir) as attempts,
         Decoder(
             attempts, timeout_s=config.decode.timeout_s, max_memory_bytes=config.decode.max_memory_bytes
         ) as decoder,
-        Outbox(state_dir / OUTBOX_NAME, limits=config.outbox) as outbox,
+        open_outbox(config) as outbox,
         Pseudonyms(state_dir) as pseudonyms,
     ):
-        watched = _watched(config)
+        watched = watched_folders(config)
         intake = FolderIntake(watched, device=config.device_name, attempts=attempts)
         refuse_older(bundle, outbox, allow_older=config.allow_older)
         assessor = Assessor(bundle, runtime=config.runtime, threads=config.threads)
@@ -76,24 +76,16 @@ def run(config: AgentConfig, stop: Event) -> None:
         folders = [each.folder for each in watched]
         vitals, line = vitals_of(config, bundle.model_id, folders), LineState()
         with (
-            attending(config, assessor.identity, vitals=vitals, line=line, pulses=pulses, folders=folders),
-            publishing(config, bundle, vitals=vitals, line=line, stop=pulses["publisher"]),
+            open_doors(config, refuses=lambda: why_full(config)) as capture,
+            attending(
+                config, assessor.identity, vitals=vitals, line=line, pulses=pulses, folders=folders, capture=capture
+            ),
+            publishing(config, bundle, vitals=vitals, line=line, stop=pulses["publisher"], capture=capture),
+            keeping_room(lambda: open_outbox(config), folders, config.archive, pulses["pipeline"]),
             under_watch(Systemd.of(os.environ), pulses, stop, status=f"classifies with {bundle.model_id}"),
         ):
             decodings = one_ahead(intake.arrivals(pulses["pipeline"]), decoder)
             process(decodings, intake, assessor, outbox, pseudonyms, config=config, stop=pulses["pipeline"])
-
-
-def _watched(config: AgentConfig) -> list[Watched]:
-    """The configured folders, and those in which the other ways in leave their images."""
-    spools = [Spool(config.state_dir, origin) for origin in ORIGINS]
-    return [
-        *(
-            Watched(Path(folder), settle_s=config.settle_s, patience_s=config.patience_s, shared=True)
-            for folder in config.watch
-        ),
-        *(Watched(spool.folder, origin=spool.origin) for spool in spools),
-    ]
 
 
 def refuse_older(bundle: Bundle, outbox: Outbox, *, allow_older: bool) -> None:
@@ -170,8 +162,9 @@ def process(
         report = report_of(
             claimed, radiograph, finding, assessor, config, decode_ms=decode_ms, picture=picture, tokens=tokens
         )
-        is_new = outbox.put(report, preview=picture, place=intake.archive_place(claimed))  # durable from here on
-        intake.settle(claimed)  # only now may the original move
+        place = intake.archive_place(claimed, known=outbox.place(report.id))
+        is_new = outbox.put(report, preview=picture, place=place)  # durable from here on
+        intake.settle(claimed, place)  # only now may the original move
         log_finding(report, is_new=is_new)
 
 
@@ -185,6 +178,17 @@ def wait_for_room(outbox: Outbox, stop: Event) -> bool:
                 return False
         log.info("there is room again: new images are taken")
     return True
+
+
+def why_full(config: AgentConfig) -> str | None:
+    """Why no new work may be taken; for the threads through which images come, which hold no outbox of their own."""
+    with open_outbox(config) as outbox:
+        return outbox.is_full()
+
+
+def open_outbox(config: AgentConfig) -> Outbox:
+    """The outbox once more, for another thread."""
+    return Outbox(config.state_dir / OUTBOX_NAME, limits=config.outbox)
 
 
 def report_of(

@@ -35,7 +35,8 @@ def config_of(arguments: argparse.Namespace) -> AgentConfig:
     """
     file = arguments.config or os.environ.get("EDGE_AGENT_CONFIG")
     flags = {key: getattr(arguments, key, None) for key in _AGENT_KEYS}
-    flags["page.listen"] = getattr(arguments, "page", None)
+    doors = {"page.listen": "page", "dicom.port": "dicom_port", "camera.enabled": "camera"}
+    flags |= {key: getattr(arguments, option, None) for key, option in doors.items()}
     flags |= {f"broker.{key}": value for key, value in broker_values(arguments).items()}
     return load(flags, file=Path(file) if file else None, environ=os.environ)
 
@@ -62,6 +63,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 def add_agent_options(parser: argparse.ArgumentParser) -> None:
     """Where images come from, and who this box is."""
     parser.add_argument("--watch", metavar="DIR", action="append", help="folder to take images from; may be repeated")
+    parser.add_argument("--dicom-port", metavar="P", help="also receive images by DICOM C-STORE on this port")
+    parser.add_argument("--camera", action="store_const", const=True, help="also photograph films on a light box")
     parser.add_argument("--state", metavar="DIR", help="folder of the outbox (default: .edge-agent in the watched one)")
     parser.add_argument(
         "--allow-older", action="store_const", const=True, help="run an older version than this box has run before"

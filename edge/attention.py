@@ -5,7 +5,7 @@ because then somebody asked for it and would look at nothing.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -36,6 +36,7 @@ def attending(
     line: LineState,
     pulses: Mapping[str, Pulse],
     folders: Sequence[Path],
+    capture: Callable[[], None] | None,
 ) -> Iterator[None]:
     """Serve the page where one is configured, and say in the log what needs somebody's attention.
 
@@ -46,6 +47,7 @@ def attending(
         line: Whether the broker is reached.
         pulses: Each loop's of the agent.
         folders: Watched ones, and those in which the other ways in leave their images.
+        capture: Takes a picture with the camera; None where there is none.
 
     Raises:
         ConfigError: The page cannot be opened.
@@ -53,7 +55,9 @@ def attending(
     ended = Event()
     with ExitStack() as stack:
         if config.page.listen:
-            stack.enter_context(_page(config, model, vitals=vitals, line=line, pulses=pulses, folders=folders))
+            stack.enter_context(
+                _page(config, model, vitals=vitals, line=line, pulses=pulses, folders=folders, capture=capture)
+            )
         thread = Thread(target=_watch, args=(config, vitals, line, ended), name="alarms")
         thread.start()
         try:
@@ -72,6 +76,7 @@ def _page(
     line: LineState,
     pulses: Mapping[str, Pulse],
     folders: Sequence[Path],
+    capture: Callable[[], None] | None,
 ) -> Iterator[None]:
     try:
         from edge.clinic.box import Box  # noqa: PLC0415 - the page's libraries are optional
@@ -94,6 +99,7 @@ def _page(
         line=line,
         keep=Spool(config.state_dir, "http").put,
         open_pseudonyms=partial(Pseudonyms, config.state_dir),
+        capture=capture,
     )
     with serving(box):
         yield

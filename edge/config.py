@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from edge.config_delivery import AlarmConfig, OutboxConfig, PreviewConfig, PrivacyConfig
-from edge.config_intake import DecodeConfig
+from edge.config_intake import ArchiveConfig, CameraConfig, DecodeConfig, DicomConfig
 from edge.config_page import HomeAssistantConfig, PageConfig
 from edge.config_sources import from_environment, from_file, from_flags, key_kinds, nested
 from edge.errors import ConfigError
@@ -104,6 +104,9 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         log_level: What goes to stderr.
         log_format: How: `text` for people, `json` for programs, one document a line.
         decode: What decoding one picture may take.
+        dicom: Images that come over DICOM's network protocol.
+        camera: Pictures of films on a light box.
+        archive: How long originals are kept.
         broker: How to reach the broker.
         outbox: When the outbox counts as full.
         preview: The small picture that follows a report.
@@ -129,6 +132,9 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
     decode: DecodeConfig = DecodeConfig()
+    dicom: DicomConfig = DicomConfig()
+    camera: CameraConfig = CameraConfig()
+    archive: ArchiveConfig = ArchiveConfig()
     broker: BrokerConfig = BrokerConfig()
     outbox: OutboxConfig = OutboxConfig()
     preview: PreviewConfig = PreviewConfig()
@@ -170,6 +176,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         if chosen := self.state or os.environ.get("STATE_DIRECTORY"):
             return Path(chosen)
         if not self.watch:
+            if self.dicom.port is not None or self.camera.enabled:
+                raise ConfigError("no folder for the outbox: give --state DIR, because no folder is watched")
             raise ConfigError("nothing to do: give --watch DIR, or `watch = [...]` in the configuration file")
         return Path(self.watch[0]) / ".edge-agent"
 

@@ -137,9 +137,15 @@ class Outbox(Database):
         row = self.execute("SELECT place FROM report WHERE id = ?", (report_id,)).fetchone()
         return None if row is None or row[0] is None else Path(row[0])
 
-    def set_place(self, report_id: str, path: Path) -> None:
-        """Note where the original lies."""
-        self.execute("UPDATE report SET place = ? WHERE id = ?", (str(path), report_id))
+    def set_place(self, report_id: str, path: Path | None) -> None:
+        """Note where the original lies; None where it is no more."""
+        self.execute("UPDATE report SET place = ? WHERE id = ?", (None if path is None else str(path), report_id))
+
+    def delivered(self, *, after_seq: int, limit: int) -> list[Entry]:
+        """Reports that the doctor's inbox has and whose original lies on this box, oldest first."""
+        return self._entries(
+            "state = 'received' AND place IS NOT NULL AND seq > ? ORDER BY seq LIMIT ?", after_seq, limit
+        )
 
     def parcels(self, kind: Payload, *, after_seq: int, limit: int) -> list[Parcel]:
         """The next reports or previews to be sent, in order of `seq`."""

@@ -1,6 +1,6 @@
 """The publisher as the agent runs it: in a thread, with what the agent's configuration says."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from edge.home_assistant import announcements
 from edge.intake.quarantine import list_quarantine
 from edge.outbox import OUTBOX_NAME, Outbox
 from edge.reconnect import LineState
-from edge.requests import Command, resend, restart
+from edge.requests import Command, photograph, resend, restart
 from edge.topics import Address
 
 
@@ -28,9 +28,10 @@ def vitals_of(config: AgentConfig, model_id: str, folders: Sequence[Path]) -> Vi
     )
 
 
-def commands_of(stop: Event) -> dict[str, Command]:
-    """What the doctor's end may ask of this box."""
-    return {"resend": Command(resend, once=True), "restart": restart(stop)}
+def commands_of(stop: Event, capture: Callable[[], None] | None) -> dict[str, Command]:
+    """What the doctor's end may ask of this box; `capture` takes a picture, None where there is no camera."""
+    commands = {"resend": Command(resend, once=True), "restart": restart(stop)}
+    return commands if capture is None else commands | {"capture": photograph(capture)}
 
 
 def address_of(config: AgentConfig) -> Address:
@@ -46,7 +47,15 @@ def about_box(config: AgentConfig, bundle: Bundle, outbox: Outbox) -> dict[str, 
 
 
 @contextmanager
-def publishing(config: AgentConfig, bundle: Bundle, *, vitals: Vitals, line: LineState, stop: Event) -> Iterator[None]:
+def publishing(
+    config: AgentConfig,
+    bundle: Bundle,
+    *,
+    vitals: Vitals,
+    line: LineState,
+    stop: Event,
+    capture: Callable[[], None] | None,
+) -> Iterator[None]:
     """Run the publisher in a thread; its end is the agent's end, and its error the agent's error."""
     errors: list[Exception] = []
 
@@ -61,7 +70,7 @@ def publishing(config: AgentConfig, bundle: Bundle, *, vitals: Vitals, line: Lin
                 limits=config.outbox,
                 vitals=vitals,
                 about=lambda outbox: about_box(config, bundle, outbox),
-                commands=commands_of(stop),
+                commands=commands_of(stop, capture),
                 receipt_timeout_s=config.receipt_timeout_s,
                 line_state=line,
             ).run(stop)

@@ -90,6 +90,16 @@ def resend(request: Request, outbox: Outbox) -> Done:
     return Done()
 
 
+def photograph(capture: Callable[[], None]) -> Command:
+    """Take a picture with the camera; its report comes like any other's."""
+
+    def handle(_: Request, __: Outbox) -> Done:
+        capture()
+        return Done()
+
+    return Command(handle, once=True)
+
+
 class Desk:
     """Takes requests and hands out answers.
 

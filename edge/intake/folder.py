@@ -76,17 +76,18 @@ class _Sighting:
     done: bool = False
 
 
-def check_watchable(folder: Path) -> None:
-    """Refuse a folder that cannot be watched.
+def check_watchable(folders: Sequence[str]) -> None:
+    """Refuse folders that cannot be watched.
 
     Raises:
-        ConfigError: It does not exist or cannot be written to.
+        ConfigError: One does not exist or cannot be written to.
     """
-    if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise ConfigError(
-            f"expected a folder to watch that this user may read and write, got {folder}; "
-            "make it, or mind its owner and mode"
-        )
+    for folder in folders:
+        if not Path(folder).is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise ConfigError(
+                f"expected a folder to watch that this user may read and write, got {folder}; "
+                "make it, or mind its owner and mode"
+            )
 
 
 class FolderIntake:
@@ -132,8 +133,8 @@ class FolderIntake:
             return None
         if sighting.claimed or not sighting.watched.shared:
             return capture
-        place = self._move(arrival.path, sighting, self._claims, capture.sha256)
-        if place is None:
+        place = _free_place(sighting.watched.folder / self._claims, arrival.path, capture.sha256)
+        if not self._move(arrival.path, sighting, place):
             return None
         claimed = replace(sighting, tried=True, claimed=True)
         self._seen[place] = claimed
@@ -143,15 +144,16 @@ class FolderIntake:
             return None
         return replace(capture, arrival=replace(arrival, path=place))
 
-    def archive_place(self, capture: Capture) -> Path:
-        """Where `settle` will move a claimed original to."""
+    def archive_place(self, capture: Capture, *, known: Path | None = None) -> Path:
+        """Where a claimed original is to go: over the same image if `known` says where, else beside the others."""
         path, sighting = capture.arrival.path, self._seen[capture.arrival.path]
-        return _free_place(sighting.watched.folder / ARCHIVE, path.name, capture.sha256)
+        archive = sighting.watched.folder / ARCHIVE
+        return known if known is not None and known.parent == archive else _free_place(archive, path, capture.sha256)
 
-    def settle(self, capture: Capture) -> None:
-        """Move an original to the archive. Call it only once its report is durable."""
+    def settle(self, capture: Capture, place: Path) -> None:
+        """Move an original to its place in the archive. Call it only once its report is durable."""
         if (sighting := self._unchanged(capture.arrival.path)) is not None:
-            self._move(capture.arrival.path, sighting, ARCHIVE, capture.sha256)
+            self._move(capture.arrival.path, sighting, place)
 
     def set_aside(self, arrival: Arrival, error: QuarantineError) -> bool:
         """Quarantine a file that cannot be used, with the reason beside it.
@@ -165,7 +167,8 @@ class FolderIntake:
         waited_s = time.monotonic() - sighting.since_s
         if waited_s < sighting.watched.patience_s and not isinstance(error, PoisonError):
             return False
-        return self._move(arrival.path, sighting, QUARANTINE, arrival.key, reason=f"{error}\n") is not None
+        place = _free_place(sighting.watched.folder / QUARANTINE, arrival.path, arrival.key)
+        return self._move(arrival.path, sighting, place, reason=f"{error}\n")
 
     def _due(self) -> list[tuple[Path, _Sighting, str]]:
         """What is there now and to be read, oldest first."""
@@ -223,23 +226,21 @@ class FolderIntake:
         except OSError:
             return None  # somebody took it away, or the share is gone
 
-    def _move(
-        self, path: Path, sighting: _Sighting, folder: str, distinction: str, reason: str | None = None
-    ) -> Path | None:
+    def _move(self, path: Path, sighting: _Sighting, place: Path, reason: str | None = None) -> bool:
         try:
-            place = _free_place(sighting.watched.folder / folder, path.name, distinction)
+            place.parent.mkdir(parents=True, exist_ok=True)
             if reason is not None:
                 reason_path(place).write_text(reason, encoding="utf-8")
             path.rename(place)
         except FileNotFoundError:
-            return None  # another box has it, or somebody took it away
+            return False  # another box has it, or somebody took it away
         except OSError as error:
             # The trace says no more than this line.
-            log.error("cannot move a file to %s: %s; it stays, and is not read again", folder, error.strerror)  # noqa: TRY400
+            log.error("cannot move a file out of its folder: %s; it stays, and is not read again", error.strerror)  # noqa: TRY400
             self._seen[path] = replace(sighting, done=True)
-            return None
+            return False
         del self._seen[path]
-        return place
+        return True
 
 
 def _is_due(sighting: _Sighting) -> bool:
@@ -262,9 +263,8 @@ def _key(path: Path, sighting: _Sighting) -> str:
     ]
 
 
-def _free_place(folder: Path, name: str, distinction: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    place = folder / name
+def _free_place(folder: Path, path: Path, distinction: str) -> Path:
+    place = folder / path.name
     if place.exists():  # another image under the same name; the same image twice may replace itself
         place = place.with_name(f"{place.stem}-{distinction[:12]}{place.suffix}")
     return place

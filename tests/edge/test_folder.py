@@ -57,8 +57,13 @@ class Source:
         for read in self.reads(for_s):
             if (claimed := self.intake.claim(read.capture)) is not None:
                 contents.append(read.content)
-                self.intake.settle(claimed)
+                self.intake.settle(claimed, self.intake.archive_place(claimed))
         return contents
+
+    def settle(self, read: Read) -> None:
+        """Settle one."""
+        claimed = self.intake.claim(read.capture)
+        self.intake.settle(claimed, self.intake.archive_place(claimed))
 
 
 def drop(folder: Path, name: str, content: bytes, *, age_s: float = 0) -> Path:
@@ -142,6 +147,20 @@ def test_two_images_under_one_name_are_both_kept(folder: Path):
     assert sorted(path.read_bytes() for path in (folder / "archive").iterdir()) == [b"first", b"second"]
 
 
+def test_the_same_image_again_replaces_itself_in_the_archive(folder: Path):
+    """Under whatever name it comes: the outbox knows where its first copy lies."""
+    drop(folder, "a.png", b"image", age_s=10)
+    drop(folder, "b.png", b"image", age_s=5)
+    source, known = Source(folder), None
+
+    for read in source.reads(0.3):
+        claimed = source.intake.claim(read.capture)
+        known = source.intake.archive_place(claimed, known=known)
+        source.intake.settle(claimed, known)
+
+    assert [path.name for path in (folder / "archive").iterdir()] == ["a.png"]
+
+
 def test_a_file_that_grows_is_left_alone(folder: Path):
     """A slow writer is waited for; the image is read once, whole."""
     path = folder / "slow.png"
@@ -186,7 +205,7 @@ def test_a_file_that_cannot_be_decoded_gets_time_to_arrive(folder: Path):
             assert not source.intake.set_aside(read.arrival, REASON)
             path.write_bytes(b"whole")
         else:
-            source.intake.settle(source.intake.claim(read.capture))
+            source.settle(read)
 
     assert seen == [b"half", b"whole"]
     assert not (folder / "quarantine").exists()
@@ -240,7 +259,7 @@ def test_a_file_replaced_after_it_was_read_is_a_new_image(folder: Path):
             drop(folder, "a.png", b"new", age_s=5)
             assert source.intake.claim(read.capture) is None
         else:
-            source.intake.settle(source.intake.claim(read.capture))
+            source.settle(read)
 
     assert seen == [b"old", b"new"]
     assert [path.read_bytes() for path in (folder / "archive").iterdir()] == [b"new"]
@@ -279,4 +298,4 @@ def test_a_folder_inside_is_told_once(folder: Path, caplog: pytest.LogCaptureFix
 def test_a_folder_that_is_not_there_is_a_configuration_error(tmp_path: Path):
     """The error names the folder."""
     with pytest.raises(ConfigError, match=r"folder to watch .*nowhere"):
-        check_watchable(tmp_path / "nowhere")
+        check_watchable([str(tmp_path / "nowhere")])

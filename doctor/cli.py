@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from doctor import account_command, audit_command, learning_command, watch_command
+from doctor import account_command, audit_command, learning_command, serve_command, watch_command
 from edge import completion
 from edge.command_line import command_parser, log_to_stderr, run_command
 from edge.messages import NOTICE
@@ -25,11 +25,13 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line of `edge-doctor`."""
     parser = command_parser(
         "edge-doctor",
-        description=f"Read the clinics' reports. {NOTICE}",
+        description="Receive the clinics' reports, and serve the pages on which doctors read and answer them. "
+        f"{NOTICE}",
         epilog="exit codes: 0 done, 1 the store cannot be used or a check failed, 2 usage, 69 broker unreachable, "
         "78 bad configuration.",
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    serve_command.add(parser)
     watch_command.add(commands)
     account_command.add(commands)
     audit_command.add(commands)

@@ -147,22 +147,6 @@ class Store(People):
         with self.database.writing() as writing:
             return reviews.confirm(writing, site, device, report_id, revision)
 
-    def is_delivered(self, number: int) -> bool:
-        """Whether the box has the review that stands."""
-        query = sa.select((report.c.revision > 0) & (report.c.confirmed >= report.c.revision))
-        with self.database.reading() as connection:
-            return bool(connection.scalar(query.where(report.c.number == number)))
-
-    def sites(self) -> list[str]:
-        """The clinics that reports have come from, by name."""
-        with self.database.reading() as connection:
-            return list(connection.scalars(sa.select(report.c.site).distinct().order_by(report.c.site)))
-
-    def decisions(self) -> list[str]:
-        """The findings that reports have held, by name."""
-        with self.database.reading() as connection:
-            return list(connection.scalars(sa.select(report.c.decision).distinct().order_by(report.c.decision)))
-
     def clinics(self) -> list[Clinic]:
         """The boxes as they last told."""
         with self.database.reading() as connection:

@@ -16,6 +16,7 @@ COMMANDS = {
     "edge-agent-demo": ("edge.cli", "demo"),
     "edge-agent-outbox": ("edge.cli", "outbox"),
     "edge-agent-whois": ("edge.cli", "whois"),
+    "edge-doctor": ("doctor.cli",),
     "edge-doctor-account": ("doctor.cli", "account"),
     "edge-doctor-account-add": ("doctor.cli", "account", "add"),
     "edge-doctor-audit-verify": ("doctor.cli", "audit", "verify"),

@@ -50,19 +50,6 @@ def test_of_two_answers_the_second_is_refused_with_the_name_of_the_first(store, 
     assert (again.revision, store.item(1).review) == (3, again)
 
 
-def test_a_report_says_whether_the_box_has_its_answer(store, make_report, reader):
-    """The one that stands."""
-    report = make_report()
-    store.add(report)
-    unread = store.is_delivered(1)
-    store.open_report(1, reader)
-    store.confirm(report.site, report.device, report.id, 1)
-    opened = store.is_delivered(1)
-    store.answer(1, Answer(verdict="agree"), reader, 1)
-
-    assert (unread, opened, store.is_delivered(1), store.is_delivered(2)) == (False, True, False, False)
-
-
 def test_of_many_answers_at_once_one_stands(place, make_report, reader):
     """Through two stores on one database, as two processes have them."""
     with Store.open(place) as one, Store.open(place) as two:

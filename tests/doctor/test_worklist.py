@@ -99,14 +99,6 @@ def test_filters(store, make_report, numbers, reader, age):
     assert numbers(Filter(show=Show.ALL, until=recently)) == [2, 1]
 
 
-def test_the_filters_that_make_sense_are_known(store, make_report):
-    """By what has come."""
-    for number, (site, decision) in enumerate([("north", "covid"), ("south", "normal"), ("north", "normal")]):
-        store.add(make_report(number, site=site, decision=decision))
-
-    assert (store.sites(), store.decisions()) == (["north", "south"], ["covid", "normal"])
-
-
 def test_an_item_says_how_far_it_has_come(store, make_report, reader, age):
     """Unread and overdue until somebody does something about it."""
     store.add(make_report(1))

@@ -68,7 +68,8 @@ class _Server:
         while not self._ended.is_set():
             self._server = uvicorn.Server(_options(self._box, self._door))
             try:
-                self._server.run(sockets=[self._listener.dup()])
+                with self._listener.dup() as listener:  # a server closes what it is given
+                    self._server.run(sockets=[listener])
             except (Exception, SystemExit):
                 # Whatever it is, the pipeline goes on.
                 log.exception("the clinic's page has failed; it is served anew in %g s", AGAIN_S)

@@ -85,7 +85,7 @@ class Overview:
 
     Attributes:
         days: Newest first.
-        asked: Pictures for which the doctor asks for something that nobody has done, of any day.
+        asked: Pictures for which the doctor asks for something that nobody has done, calls first.
         earlier: The number to go on from, or None at the end.
     """
 
@@ -116,7 +116,9 @@ class Teller:
         cards = [self.card(entry) for entry in entries[:PAGE_LENGTH]]
         recent = self.outbox.recent(since=self.now - LOOK_BACK, limit=_MANY)
         asking = [entry for entry in recent if entry.review and (entry.review.call_back or entry.review.new_image)]
-        asked = [card for card in map(self.card, asking) if card.asks]
+        asked = sorted(
+            (card for card in map(self.card, asking) if card.asks), key=lambda card: ASKS.index(card.asks[0])
+        )
         earlier = cards[-1].number if len(entries) > PAGE_LENGTH else None
         return Overview(days_of(cards, self.now), tuple(asked), earlier)
 

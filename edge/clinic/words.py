@@ -42,6 +42,21 @@ class Tone(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """How much speaks for one label.
+
+    Attributes:
+        label: The model's.
+        percent: Whole percents.
+        words: The same for a person; never certain.
+    """
+
+    label: str
+    percent: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """A finding in words.
 
@@ -49,13 +64,13 @@ class Said:
         headline: A few words, large.
         sentence: What they mean.
         tone: How it is coloured.
-        percents: Label to whole percents, the likeliest first.
+        shares: How much speaks for each label, the likeliest first.
     """
 
     headline: str
     sentence: str
     tone: Tone
-    percents: tuple[tuple[str, int], ...]
+    shares: tuple[Share, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +111,18 @@ class Answer:
 
 def said(report: Report) -> Said:
     """What the box says of a picture."""
-    percents = tuple(
-        (label, round(100 * share)) for label, share in sorted(report.probabilities.items(), key=lambda item: -item[1])
-    )
+    likeliest = sorted(report.probabilities.items(), key=lambda item: -item[1])
+    shares = tuple(_share(label, probability) for label, probability in likeliest)
     if report.decision == NOT_ASSESSABLE:
-        return Said("Cannot be assessed", f"The box cannot assess this picture: {report.reason}.", Tone.NONE, percents)
+        return Said("Cannot be assessed", f"The box cannot assess this picture: {report.reason}.", Tone.NONE, shares)
     if report.decision == INCONCLUSIVE:
         sentence = f"The box cannot tell whether this picture shows {report.positive}. The doctor decides."
-        return Said("Not sure", sentence, Tone.UNSURE, percents)
+        return Said("Not sure", sentence, Tone.UNSURE, shares)
     if report.decision == report.positive:
         sentence = f"The box sees signs of {report.positive} in this picture. The doctor decides."
-        return Said(f"Signs of {report.positive}", sentence, Tone.SIGNS, percents)
+        return Said(f"Signs of {report.positive}", sentence, Tone.SIGNS, shares)
     sentence = f"The box calls this picture {report.decision}. The doctor decides."
-    return Said(f"No signs of {report.positive}", sentence, Tone.CLEAR, percents)
+    return Said(f"No signs of {report.positive}", sentence, Tone.CLEAR, shares)
 
 
 def ladder(entry: Entry) -> tuple[Step, ...]:
@@ -137,6 +151,12 @@ def answered(review: Review | None) -> Answer | None:
         call_back=review.call_back,
         new_image=review.new_image,
     )
+
+
+def _share(label: str, probability: float) -> Share:
+    percent = round(100 * probability)
+    words = {0: "less than 1 %", 100: "more than 99 %"}.get(percent, f"{percent} %")
+    return Share(label, percent, words)
 
 
 def origin(report: Report) -> str:

@@ -2,28 +2,35 @@
 
 import io
 import socket
+import ssl
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
+import uvicorn
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge.clinic import studies, uploads, views
 from edge.clinic.pictures import heatmap_png
 from edge.config_page import PageConfig
-from edge.errors import RetryError
+from edge.database import DatabaseError
+from edge.errors import ConfigError, RetryError
 from edge.intake.spool import SpoolFullError
-from edge.messages import report_id
+from edge.messages import NOTICE, report_id
 from edge.notify import Pulse
+from edge.outbox import Outbox
 from edge.outbox_entry import State
 from edge.phantom import phantom
 from edge.pseudonym import Pseudonyms
 from edge.study import sha256_of
 
+MAKE_CERTIFICATES = Path(__file__).resolve().parents[3] / "deploy" / "mosquitto" / "make-certificates.sh"
 HTML = {"accept": "text/html"}
 JSON = {"accept": "application/json"}
 
@@ -252,3 +259,51 @@ def test_patients_numbers_and_file_names_can_be_kept_off_the_page(serve, put, tm
     ).text
 
     assert [("4711" in text, "film-7.png" in text) for text in (shown, hidden)] == [(True, True), (False, False)]
+
+
+def test_a_page_that_fails_is_served_anew_and_nothing_else_ends(serve, monkeypatch, caplog, put):
+    """What goes wrong with the page is in the log; the pipeline would not have noticed."""
+    put(1)
+    monkeypatch.setattr("edge.clinic.serve.AGAIN_S", 0.1)
+    real, failures = uvicorn.Server.run, [RuntimeError("broken"), SystemExit(3)]
+
+    def run(server: uvicorn.Server, **options: object) -> None:
+        if failures:
+            raise failures.pop()
+        real(server, **options)
+
+    monkeypatch.setattr(uvicorn.Server, "run", run)
+
+    assert httpx.get(serve(), headers=HTML).status_code == 200
+    assert caplog.text.count("the clinic's page has failed; it is served anew") == 2
+
+
+def test_an_outbox_that_cannot_be_read_is_told_and_the_page_lives_on(serve, monkeypatch):
+    """A sentence instead of a trace, with the notice that stands on every page."""
+    url = serve()
+    with monkeypatch.context() as broken:
+        broken.setattr(Outbox, "recent", lambda *_, **__: (_ for _ in ()).throw(DatabaseError("the disk is gone")))
+        failed = httpx.get(url, headers=HTML)
+
+    assert (failed.status_code, "the disk is gone" in failed.text, NOTICE in failed.text) == (500, True, True)
+    assert httpx.get(url, headers=HTML).status_code == 200
+
+
+def test_the_page_is_served_by_https_with_a_certificate(serve, box, tmp_path: Path):
+    """Then the session's cookie never crosses the network in the clear."""
+    (tmp_path / "password").write_text("correct horse battery\n")
+    files = tmp_path / "certificates"
+    for arguments in (("ca",), ("server", "127.0.0.1")):
+        subprocess.run([MAKE_CERTIFICATES, arguments[0], files, *arguments[1:]], check=True, capture_output=True)
+    page = PageConfig(
+        listen=box.page.listen, password_file=str(tmp_path / "password"),
+        cert_file=str(files / "server.crt"), key_file=str(files / "server.key"),
+    )  # fmt: skip
+
+    url = serve(page=page).replace("http:", "https:")
+    context = ssl.create_default_context(cafile=files / "ca.crt")
+    answer = httpx.post(f"{url}/login", data={"password": "correct horse battery"}, verify=context)
+
+    assert "Secure" in answer.headers["set-cookie"].split("; ")
+    with pytest.raises(ConfigError, match=r"page\.cert_file .* cannot be used"):
+        serve(page=msgspec.structs.replace(page, cert_file=str(tmp_path / "password")))

@@ -33,11 +33,13 @@ def test_a_finding_in_words(put, outbox, fields, headline, tone):
     assert "The doctor decides." in words.sentence or "nearly blank" in words.sentence
 
 
-def test_the_likeliest_label_comes_first(put, outbox):
-    """Whole percents, in order."""
+def test_the_likeliest_label_comes_first_and_is_never_certain(put, outbox):
+    """Whole percents, in order; a model that says 1.0 is not believed that much."""
     report = outbox.entry(put(1, probabilities={"clear": 0.071, "opacity": 0.929})).report
+    sure = outbox.entry(put(2, probabilities={"clear": 0.9999, "opacity": 0.0001})).report
 
-    assert said(report).percents == (("opacity", 93), ("clear", 7))
+    assert [(share.label, share.words) for share in said(report).shares] == [("opacity", "93 %"), ("clear", "7 %")]
+    assert [share.words for share in said(sure).shares] == ["more than 99 %", "less than 1 %"]
 
 
 @pytest.mark.parametrize(

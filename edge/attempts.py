@@ -7,6 +7,8 @@ is read until its finding stands; what fails afterwards is not the picture's fau
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -14,7 +16,7 @@ from typing import Final, Self
 import msgspec
 
 from edge.durable import write_durably
-from edge.errors import EdgeXrayError
+from edge.errors import EdgeXrayError, StopError
 
 MAX_TRIES: Final = 3
 _IN_HAND: Final = "in-hand"
@@ -31,6 +33,9 @@ class Attempts:
 
     Args:
         folder: The state folder, on a local disk.
+
+    Raises:
+        StopError: The disk does not take it; so do the methods below.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -81,13 +86,26 @@ class Attempts:
 
     def _write_mark(self) -> None:
         text = "".join(f"{key}\n" for key in self._in_hand).encode("ascii")
-        os.ftruncate(self._mark, 0)
-        os.pwrite(self._mark, text, 0)
-        if self._cautious:
-            os.fdatasync(self._mark)
+        with _writing():
+            os.ftruncate(self._mark, 0)
+            os.pwrite(self._mark, text, 0)
+            if self._cautious:
+                os.fdatasync(self._mark)
 
     def _write_tries(self) -> None:
-        write_durably(self._tries_path, msgspec.json.encode(self._tries))
+        with _writing():
+            write_durably(self._tries_path, msgspec.json.encode(self._tries))
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """What the disk does not take ends the agent in order: without the memory a file could end it for ever."""
+    try:
+        yield
+    except OSError as error:
+        raise StopError(
+            f"cannot write to the state folder: {error.strerror}; free disk space, mind owner and mode"
+        ) from error
 
 
 def _read_tries(path: Path) -> dict[str, int]:

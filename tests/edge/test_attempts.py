@@ -1,5 +1,6 @@
 """What was in hand when a process died is remembered, and nothing else is."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -66,3 +67,17 @@ def test_a_damaged_count_is_told_and_begun_anew(tmp_path: Path, caplog: pytest.L
 
     assert Attempts(tmp_path).tries("a" * 32) == 0
     assert [record.message for record in caplog.records] == ["the count of failed tries was damaged; counting anew"]
+
+
+def test_a_disk_that_takes_nothing_ends_the_agent_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """With a sentence for a person, and without blame for the picture."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Attempts(tmp_path) as attempts, monkeypatch.context() as patch:
+        patch.setattr("os.pwrite", full)
+        with pytest.raises(StopError, match="No space left on device; free disk space"):
+            attempts.begin("a" * 32)
+
+    assert Attempts(tmp_path).tries("a" * 32) == 0

@@ -13,12 +13,13 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ExifTags import Base
 
+from edge.codestream import webp_size
 from edge.errors import UnreadableImageError
 from edge.pixels import MAX_PIXELS, TOO_MUCH_MEMORY, check_pixel_count, stretch
 from edge.study import Identity, Radiograph
 
 MAX_SIZE_BYTES: Final = 256 * 1024 * 1024
-DRAFT_SIDE_PX: Final = 896
+DRAFT_SIDE_PX: Final = 768
 """A JPEG whose sides are at least twice this is decoded at a half, a quarter or an eighth of its size."""
 DECODING: Final = (
     "luma (ITU-R 601), transparency over black, turned as EXIF says, more than 8 bits stretched, "
@@ -84,6 +85,8 @@ def _read_dicom(content: bytes) -> tuple[Radiograph, Identity | None]:
 
 
 def _decode_picture(content: bytes) -> Radiograph:
+    if (size := webp_size(content)) is not None:
+        check_pixel_count(*size)
     try:
         with warnings.catch_warnings():
             # Pillow warns above 89 million pixels; the limit that holds here is MAX_PIXELS, checked before decoding.

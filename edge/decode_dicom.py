@@ -12,14 +12,22 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pydicom
+from pydicom import filereader
+from pydicom.encaps import get_frame
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
+from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
+from edge.codestream import check_codestream, check_deflated, check_rle
 from edge.errors import UnreadableImageError
-from edge.pixels import TOO_MUCH_MEMORY, check_pixel_count, stretch
+from edge.pixels import MAX_PIXELS, TOO_MUCH_MEMORY, check_pixel_count, show, stretch
 from edge.study import Identity, Radiograph
 
 MAX_TAG_CHARACTERS: Final = 256
 """Of an identifier; PS3.5, 6.2 allows 64, and what is longer is no identifier."""
+MAX_INFLATED_BYTES: Final = 2 * MAX_PIXELS + 16 * 1024 * 1024
+"""Of a deflated object: pixels of 16 bits, and attributes."""
+_TABLE_BYTES: Final = 2
+"""Pixels of up to 16 bits have few enough levels to window each of them once."""
 _PHOTOMETRIC: Final = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR: Final = frozenset({"RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
 
@@ -31,10 +39,15 @@ def read(content: bytes) -> tuple[Radiograph, Identity]:
         UnreadableImageError: No image, several frames, colour, damaged, or a transfer syntax without a decoder.
     """
     try:
+        _check_deflated(content)
         dataset = pydicom.dcmread(io.BytesIO(content))
         width_px, height_px = _checked_size(dataset)
-        values = apply_modality_lut(dataset.pixel_array, dataset)
-        pixels = stretch(_windowed(values, dataset))
+        _check_compressed(dataset, width_px, height_px)
+        values = dataset.pixel_array
+        if values.dtype.itemsize <= _TABLE_BYTES:
+            pixels = show(values, lambda levels: _windowed(levels, dataset))
+        else:
+            pixels = stretch(_windowed(values, dataset))
         identity = _identity(dataset)
     except UnreadableImageError:
         raise
@@ -85,6 +98,26 @@ def _checked_size(dataset: pydicom.Dataset) -> tuple[int, int]:
 
 
 def _windowed(values: npt.NDArray[Any], dataset: pydicom.Dataset) -> npt.NDArray[Any]:
-    """Apply the first VOI LUT or window; without one the values pass as they are (PS3.3, C.11.2)."""
-    windowed: npt.NDArray[Any] = apply_voi_lut(values, dataset, index=0)
+    """Apply the modality LUT, then the first VOI LUT or window; without one values pass as they are (PS3.3, C.11)."""
+    windowed: npt.NDArray[Any] = apply_voi_lut(apply_modality_lut(values, dataset), dataset, index=0)
     return windowed
+
+
+def _check_deflated(content: bytes) -> None:
+    stream = io.BytesIO(content)
+    filereader.read_preamble(stream, force=False)
+    # Exactly as pydicom reads it a moment later, so that both see the same transfer syntax.
+    meta = filereader._read_file_meta_info(stream)  # noqa: SLF001
+    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        check_deflated(content, stream.tell(), MAX_INFLATED_BYTES)
+
+
+def _check_compressed(dataset: pydicom.Dataset, width_px: int, height_px: int) -> None:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_compressed or syntax == DeflatedExplicitVRLittleEndian:
+        return
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    if syntax == RLELossless:
+        check_rle(frame, width_px * height_px)
+    else:
+        check_codestream(frame, width_px, height_px)

@@ -12,7 +12,7 @@ lock = $(UV) pip compile pyproject.toml requirements/build.in --constraint requi
   --no-emit-package edge-xray --custom-compile-command "make lock" --quiet --output-file requirements/$(1).lock
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint format demo-model lock bench clean
+.PHONY: help demo test test-fast test-arm64 lint format demo-model lock bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -25,6 +25,10 @@ test: $(VENV)/.dev peers lint  ## everything CI runs: lint, types, import rules 
 
 test-fast: $(VENV)/.dev  ## the tests of edge and doctor alone, without TensorFlow
 	$(BIN)/pytest tests/edge tests/doctor
+
+test-arm64: $(VENV)/.dev  ## does the agent decide on a Raspberry Pi's processor as here? (qemu; some minutes)
+	tests/arm64/fetch.sh .cache/arm64
+	$(BIN)/pytest tests/arm64/aarch64.py --timeout 3600
 
 lint: $(VENV)/.dev  ## lint, types and import rules
 	$(BIN)/ruff check .

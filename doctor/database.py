@@ -21,6 +21,7 @@ from edge.database import DatabaseError
 from edge.errors import ConfigError
 
 _BUSY_TIMEOUT_S: Final = 30.0
+_NEXT_TICK: Final = sa.update(tick).values(value=tick.c.value + 1).returning(tick.c.value)
 _MIGRATION_LOCK: Final = 0x78726179
 """PostgreSQL's advisory lock under which one process brings the tables up to date while others wait."""
 
@@ -94,8 +95,7 @@ class Database:
             DatabaseError: It did not reach the disk.
         """
         with self._translated(), self._writer.begin() as connection:
-            value = connection.execute(sa.update(tick).values(value=tick.c.value + 1).returning(tick.c.value))
-            yield Writing(connection, value.scalar_one())
+            yield Writing(connection, connection.execute(_NEXT_TICK).scalar_one())
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

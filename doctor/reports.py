@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -17,6 +17,17 @@ from edge.messages import Report, encode
 
 HEATMAP_ROWS: Final = 7
 """And columns: the last feature map of every network that the project's boxes run."""
+OF_A_STUDY: Final = 50
+"""Reports that the worklist shows together; what a study has beyond that stands alone. X-ray studies have a few."""
+_STORED: Final = sa.select(report.c.number, document.c.content, report.c.stored_at, report.c.has_preview).join(document)
+# What runs for each report is built once: building it takes SQLAlchemy longer than the database needs to do it.
+_FIND: Final = _STORED.where(*(report.c[name] == sa.bindparam(name) for name in ("site", "device", "id")))
+_COUNT_STUDY: Final = sa.select(sa.func.count()).where(
+    *(report.c[name] == sa.bindparam(name) for name in ("site", "device", "study"))
+)
+_INSERT: Final = report.insert().returning(report.c.number)
+_INSERT_DOCUMENT: Final = document.insert()
+_INSERT_PREVIEW: Final = preview.insert()
 _JPEG: Final = b"\xff\xd8\xff"
 
 
@@ -69,13 +80,13 @@ class HeatmapError(MessageError):
 
 def add(writing: Writing, new: Report) -> Stored:
     """Keep a report; adding it again changes nothing but the count of repeats."""
-    known = find(writing.connection, *_is_report(new.site, new.device, new.id))
-    if not known:
+    known = _find(writing.connection, new.site, new.device, new.id)
+    if known is None:
         return _insert(writing, new)
-    mine = report.c.number == known[0].number
+    mine = report.c.number == known.number
     writing.connection.execute(report.update().where(mine).values(repeats=report.c.repeats + 1))
     rejected.count(writing, Fault.REPEATED)
-    return known[0]
+    return known
 
 
 def add_preview(writing: Writing, site: str, device: str, report_id: str, jpeg: bytes) -> Stored | None:
@@ -86,37 +97,35 @@ def add_preview(writing: Writing, site: str, device: str, report_id: str, jpeg: 
     """
     if not jpeg.startswith(_JPEG):
         raise MessageError(f"expected a JPEG, got {len(jpeg)} bytes of something else")
-    known = find(writing.connection, *_is_report(site, device, report_id))
-    if not known:
+    known = _find(writing.connection, site, device, report_id)
+    if known is None:
         return None
-    if not known[0].has_preview:
-        mine = report.c.number == known[0].number
-        writing.connection.execute(preview.insert().values(number=known[0].number, content=jpeg))
+    if not known.has_preview:
+        mine = report.c.number == known.number
+        writing.connection.execute(_INSERT_PREVIEW, {"number": known.number, "content": jpeg})
         writing.connection.execute(report.update().where(mine).values(has_preview=True, changed=writing.tick))
-    return replace(known[0], has_preview=True)
+    return replace(known, has_preview=True)
 
 
-def find(connection: sa.Connection, *conditions: sa.ColumnElement[bool], limit: int = 1) -> list[Stored]:
-    """Reports that fulfil conditions, in order of arrival."""
-    query = (
-        sa.select(report.c.number, document.c.content, report.c.stored_at, report.c.has_preview)
-        .join(document)
-        .where(*conditions)
-        .order_by(report.c.number)
-        .limit(limit)
-    )
-    return [
-        Stored(row.number, msgspec.json.decode(row.content, type=Report), row.stored_at, row.has_preview)
-        for row in connection.execute(query)
-    ]
+def unshown(connection: sa.Connection, *, after: int, limit: int) -> list[Stored]:
+    """Reports that nobody has been shown in a terminal, in order of arrival."""
+    query = _STORED.where(~report.c.shown, report.c.number > after).order_by(report.c.number).limit(limit)
+    return [_stored(row) for row in connection.execute(query)]
 
 
-def _is_report(site: str, device: str, report_id: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return report.c.site == site, report.c.device == device, report.c.id == report_id
+def _find(connection: sa.Connection, site: str, device: str, report_id: str) -> Stored | None:
+    row = connection.execute(_FIND, {"site": site, "device": device, "id": report_id}).one_or_none()
+    return None if row is None else _stored(row)
+
+
+def _stored(row: sa.Row[*tuple[Any, ...]]) -> Stored:
+    return Stored(row.number, msgspec.json.decode(row.content, type=Report), row.stored_at, row.has_preview)
 
 
 def _insert(writing: Writing, new: Report) -> Stored:
     stored_at = datetime.now(UTC)
+    study = {"site": new.site, "device": new.device, "study": new.study}
+    members: int = writing.connection.execute(_COUNT_STUDY, study).scalar_one()
     columns = {
         "site": new.site,
         "device": new.device,
@@ -128,7 +137,7 @@ def _insert(writing: Writing, new: Report) -> Stored:
         "decision": new.decision,
         "model": new.model.id,
         "patient": new.patient,
-        "study": new.study,
+        "study": new.study if members < OF_A_STUDY else None,
         "has_preview": False,
         "read": False,
         "answered": False,
@@ -136,6 +145,6 @@ def _insert(writing: Writing, new: Report) -> Stored:
         "confirmed": 0,
         "changed": writing.tick,
     }
-    number = writing.connection.execute(report.insert().values(columns).returning(report.c.number)).scalar_one()
-    writing.connection.execute(document.insert().values(number=number, content=encode(new)))
+    number: int = writing.connection.execute(_INSERT, columns).scalar_one()
+    writing.connection.execute(_INSERT_DOCUMENT, {"number": number, "content": encode(new)})
     return Stored(number, new, stored_at, has_preview=False)

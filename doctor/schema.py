@@ -70,6 +70,7 @@ report: Final = sa.Table(
     sa.UniqueConstraint("site", "device", "id"),
     sa.Index("ix_report_worklist", "answered", "rank", "number"),
     sa.Index("ix_report_answered", "answered", "number"),
+    sa.Index("ix_report_counts", "answered", "rank", "read", "stored_at"),
     sa.Index("ix_report_site", "site", "answered", "rank", "number"),
     sa.Index("ix_report_decision", "decision", "answered", "rank", "number"),
     sa.Index("ix_report_patient", "site", "device", "patient"),

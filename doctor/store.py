@@ -78,7 +78,7 @@ class Store(People):
         after = 0
         while True:
             with self.database.reading() as connection:
-                found = reports.find(connection, ~report.c.shown, report.c.number > after, limit=_UNSHOWN_AT_ONCE)
+                found = reports.unshown(connection, after=after, limit=_UNSHOWN_AT_ONCE)
             if not found:
                 return
             yield from found

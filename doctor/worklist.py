@@ -123,10 +123,6 @@ class Counts:
     answered: int
 
 
-_OF_A_STUDY: Final = 50
-"""No item carries more others; a study of X-rays has a few."""
-
-
 @dataclass(frozen=True, slots=True)
 class Known:
     """What stored reports name.
@@ -165,9 +161,8 @@ def page(connection: sa.Connection, wanted: Filter, *, limit: int, after: str | 
     now = datetime.now(UTC)
     by_urgency = wanted.show not in {Show.ANSWERED, Show.ALL}
     earlier = report.alias("earlier")
-    follows = sa.exists().where(
-        *_same_study(earlier), _precedes(earlier, by_urgency=by_urgency), *_conditions(earlier, wanted, now)
-    )
+    precedes = (_precedes(earlier, by_urgency=by_urgency), *_conditions(earlier, wanted, now))
+    follows = sa.exists().where(*_same_study(earlier), _looked_at_late(*precedes))
     query = sa.select(report.c.number, report.c.rank).where(*_conditions(report, wanted, now))
     query = query.where(report.c.study.is_(None) | ~follows)
     if after is not None:
@@ -268,6 +263,11 @@ def _same_study(table: sa.FromClause) -> tuple[sa.ColumnElement[bool], ...]:
     return tuple(table.c[name] == report.c[name] for name in ("site", "device", "study"))
 
 
+def _looked_at_late(*conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Conditions that no index may be chosen for: a study has few reports, and SQLite guesses otherwise."""
+    return sa.case((sa.and_(*conditions), 1), else_=0) == 1
+
+
 def _precedes(table: sa.FromClause, *, by_urgency: bool) -> sa.ColumnElement[bool]:
     if by_urgency:
         return sa.tuple_(table.c.rank, table.c.number) < sa.tuple_(report.c.rank, report.c.number)
@@ -290,13 +290,14 @@ def _groups(
     """Numbers of the other reports of each leading report's study, in order."""
     other = report.alias("other")
     query = sa.select(report.c.number, other.c.number).where(
-        report.c.number.in_(leading), *_same_study(other), other.c.number != report.c.number
+        report.c.number.in_(leading),
+        *_same_study(other),
+        _looked_at_late(other.c.number != report.c.number, *_conditions(other, wanted, now)),
     )
     order = (other.c.rank, other.c.number) if by_urgency else (other.c.number.desc(),)
     groups: dict[int, list[int]] = {}
-    for lead, number in connection.execute(query.where(*_conditions(other, wanted, now)).order_by(*order)):
-        if len(group := groups.setdefault(lead, [])) < _OF_A_STUDY:
-            group.append(number)
+    for lead, number in connection.execute(query.order_by(*order)):
+        groups.setdefault(lead, []).append(number)
     return groups
 
 

@@ -83,6 +83,7 @@ def _make_report() -> sa.Table:
     )
     op.create_index("ix_report_worklist", "report", ["answered", "rank", "number"])
     op.create_index("ix_report_answered", "report", ["answered", "number"])
+    op.create_index("ix_report_counts", "report", ["answered", "rank", "read", "stored_at"])
     op.create_index("ix_report_site", "report", ["site", "answered", "rank", "number"])
     op.create_index("ix_report_decision", "report", ["decision", "answered", "rank", "number"])
     op.create_index("ix_report_patient", "report", ["site", "device", "patient"])

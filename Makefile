@@ -12,7 +12,7 @@ lock = $(UV) pip compile pyproject.toml requirements/build.in --constraint requi
   --no-emit-package edge-xray --custom-compile-command "make lock" --quiet --output-file requirements/$(1).lock
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-arm64 lint format demo-model lock bench clean
+.PHONY: help demo test test-fast test-arm64 lint format demo-model lock bench screenshots clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ demo-model: $(VENV)/.dev  ## rebuild the demo's bundle from nothing: phantoms, t
 
 bench: $(VENV)/.dev  ## the figures of docs/benchmarks.md that need no data from outside
 	$(BIN)/python tests/benchmarks/cold_start.py
+
+screenshots: $(VENV)/.dev peers  ## take the pictures of docs/ anew
+	@for script in tests/screenshots/*.py; do $(BIN)/python "$$script" docs/images || exit 1; done
 
 lock:  ## resolve the lock files anew
 	$(call lock,dev,dev)

@@ -54,10 +54,14 @@ def box_lines(clinics: Iterable[Clinic]) -> list[BoxLine]:
 def _troubles(health: Health) -> tuple[str, ...]:
     said = {
         f"Takes no new images: {health.refusing}": health.refusing is not None,
-        f"{health.owed} reports wait to be sent": health.owed > 0,
-        f"{health.quarantined} files could not be read": health.quarantined > 0,
+        f"{_counted(health.owed, 'report')} not sent yet": health.owed > 0,
+        f"{_counted(health.quarantined, 'file')} that could not be read": health.quarantined > 0,
         "Its clock is not set": not health.clock_synced,
         f"Only {wording.size(health.disk_free_bytes)} of disk left": health.disk_free_bytes < _LITTLE_DISK_BYTES,
         f"{health.temperature_c or 0:.0f} °C: it may slow down": (health.temperature_c or 0) >= _HOT_C,
     }
     return tuple(words for words, applies in said.items() if applies)
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

@@ -20,13 +20,10 @@ def named(label: str) -> str:
 
 
 def percent(share: float) -> str:
-    """A probability; never rounded to a certainty: 0.998 -> `>99 %`."""
-    whole = round(100 * share)
-    if whole >= 100 and share < 1:  # noqa: PLR2004 - a hundred per cent
-        return ">99\N{NO-BREAK SPACE}%"
-    if whole == 0 and share > 0:
-        return "<1\N{NO-BREAK SPACE}%"
-    return f"{whole}\N{NO-BREAK SPACE}%"
+    """A probability; no model is certain, so 1 is `>99 %`, too."""
+    whole = min(max(round(100 * share), 0), 100)
+    shown = {0: "<1", 100: ">99"}.get(whole, f"{whole}")
+    return f"{shown}\N{NO-BREAK SPACE}%"
 
 
 def share_of(decision: str, positive: str, probabilities: Mapping[str, float]) -> float | None:
@@ -35,10 +32,10 @@ def share_of(decision: str, positive: str, probabilities: Mapping[str, float]) -
 
 
 def age(then: datetime, now: datetime) -> str:
-    """How long ago: `now`, `12 min`, `5 h`, `3 d`. `static/frame.js` counts on in the same steps."""
+    """How long ago: `<1 min`, `12 min`, `5 h`, `3 d`. `static/frame.js` counts on in the same steps."""
     seconds = (now - then).total_seconds()
     if seconds < _MINUTE_S:
-        return "now"
+        return "<1 min"
     if seconds < _HOUR_S:
         return f"{int(seconds // _MINUTE_S)} min"
     if seconds < 2 * _DAY_S:

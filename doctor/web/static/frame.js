@@ -4,7 +4,7 @@ import { sendPending, showPending } from "./pending.js";
 const SECONDS = { min: 60, h: 3600, d: 86400 };
 
 export function age(seconds) {
-  if (seconds < SECONDS.min) return "now";
+  if (seconds < SECONDS.min) return "<1 min";
   if (seconds < SECONDS.h) return `${Math.floor(seconds / SECONDS.min)} min`;
   if (seconds < 2 * SECONDS.d) return `${Math.floor(seconds / SECONDS.h)} h`;
   return `${Math.floor(seconds / SECONDS.d)} d`;

@@ -133,11 +133,11 @@ def test_the_clinics_are_there_or_not(desk, mark_status):
     """A box that goes away is told without a reload."""
     mark_status("north", "box-1", "online")
     page = desk()
-    expect(page.locator("#clinics")).to_contain_text("online for now")
+    expect(page.locator("#clinics")).to_contain_text("online for <1 min")
 
     mark_status("north", "box-1", "offline")
 
-    expect(page.locator("#clinics")).to_contain_text("offline for now", timeout=2000)
+    expect(page.locator("#clinics")).to_contain_text("offline for <1 min", timeout=2000)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from converter import guard_command
 from edge import completion
 from edge.bundle import MAX_ALLOWED_CHARACTERS
 from edge.command_line import command_parser
@@ -39,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_keygen(commands)
     _add_sign(commands)
     _add_golden(commands)
+    guard_command.add(commands)
     completion.add(commands, build_parser)
     return parser
 

@@ -13,17 +13,16 @@ import msgspec
 from converter.calibrate import calibration_positions
 from converter.gate import allowed, sentence
 from converter.golden import with_golden
+from converter.guard import guarding, with_guard
 from converter.keys import SigningKey
 from converter.material import Material, Part, read_material
 from converter.metadata import with_metadata
 from converter.package import Conversion, about, make_bundle
 from converter.parity import measure
 from converter.quantize import float_model, quantize
-from converter.reference import reference
 from converter.refit import keep, refit, refit_schedule
 from edge.bundle import Bundle, write_bundle, write_new
 from edge.errors import BundleError
-from edge.guard import exposure
 from trainer.clock import Clock
 from trainer.evaluate import Metrics, evaluate
 from trainer.heads import Schedule
@@ -91,6 +90,8 @@ def convert(order: Order) -> dict[str, Any]:
         shipped = with_metadata(quantize(trained.trunk, head, sample), about(trained.training))
     with clock.stage("compare"):
         bundle = _examined(shipped, head, material, schedule=schedule, calibration_images=len(positions), order=order)
+    with clock.stage("guard"):
+        bundle = with_guard(bundle, guarding(first, material.learned, order.cache))
     with clock.stage("golden vectors"):
         bundle = with_golden(bundle)
     if order.key is not None:
@@ -136,7 +137,6 @@ def _examined(
         trained_sha256=hash_of(material.trained.head),
         head_sha256=keep(head, order.cache),
         calibration_images=calibration_images,
-        reference=reference(exposure(image[0]) for image in material.learned.pixels.batches(1)),
     )
     return make_bundle(shipped, training, conversion, version=order.version)
 

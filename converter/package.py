@@ -1,6 +1,5 @@
 """What was measured -> the bundle's card, in plain sentences. Nothing here measures anything."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -34,7 +33,6 @@ class Conversion:
         trained_sha256: Of the trainer's head's weights, by which the model is known again.
         head_sha256: Of the refitted head's weights.
         calibration_images: How many images the quantizer saw.
-        reference: Deciles of the guard's scores on the images learned from.
     """
 
     metrics: Metrics
@@ -44,7 +42,6 @@ class Conversion:
     trained_sha256: str
     head_sha256: str
     calibration_images: int
-    reference: Mapping[str, tuple[float, ...]]
 
 
 def make_bundle(model: bytes, training: Training, conversion: Conversion, *, version: int | None = None) -> Bundle:
@@ -84,7 +81,6 @@ def make_bundle(model: bytes, training: Training, conversion: Conversion, *, ver
         licence=licence_note(training),
         operators=needed.operators,
         oldest_runtime=needed.oldest_runtime,
-        reference=dict(conversion.reference),
         trained_on="".join(key[:TRAINED_ON_DIGITS] for key in (*training.split.train, *training.split.validation)),
     )
     return Bundle(card, model)

@@ -1,8 +1,11 @@
-"""Radiograph -> Finding: preprocess, guard, classify, calibrate and decide, explain, in this order.
+"""Radiograph -> Finding: preprocess, guard, classify, guard, calibrate and decide, explain, in this order.
+
+The guard looks twice: at the picture, and at what the network saw in it.
 
 An inconclusive picture's heatmap is that of the label it leans to.
 """
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +14,15 @@ from typing import Final
 from edge.bundle import Bundle
 from edge.classify import Classifier
 from edge.decide import INCONCLUSIVE, decide, is_inconclusive, softmax
+from edge.errors import BundleError
 from edge.explain import heatmap, unit_peak
 from edge.golden import prove
-from edge.guard import examine
+from edge.guard import Guard, both, examine
 from edge.messages import ModelIdentity
 from edge.preprocess import preprocess
 from edge.study import NOT_ASSESSABLE, Finding, Radiograph
+
+log = logging.getLogger(__name__)
 
 _DIGITS: Final = 6
 """Decimals of a probability: what float32 logits can carry."""
@@ -40,6 +46,7 @@ class Assessor:
         self.card: Final = bundle.card
         self._classifier = Classifier(bundle.model, runtime=runtime, threads=threads)
         self._head = self._classifier.head()
+        self._guard = _guard_of(bundle)
         self.rerun: Final = prove(bundle, self._classifier)
         self.identity: Final = ModelIdentity(
             id=bundle.model_id,
@@ -62,6 +69,11 @@ class Assessor:
             return Finding(NOT_ASSESSABLE, {}, None, verdict.scores, verdict.reason, timings_ms)
         with _timed(timings_ms, "classify"):
             output = self._classifier.run(pixels)
+        if self._guard is not None:
+            with _timed(timings_ms, "guard"):
+                verdict = both(verdict, self._guard.judge(output.features))
+        if verdict.reason is not None:
+            return Finding(NOT_ASSESSABLE, {}, None, verdict.scores, verdict.reason, timings_ms)
         card, probabilities = self.card, softmax(output.logits, self.card.temperature)  # (labels,)
         positive = card.labels.index(card.positive)
         label = int(decide(probabilities, positive, card.threshold))
@@ -73,8 +85,25 @@ class Assessor:
         return Finding(decision, named, where, verdict.scores, None, timings_ms)
 
 
+def _guard_of(bundle: Bundle) -> Guard | None:
+    if bundle.guard is None:
+        log.warning(
+            "%s carries no guard: a picture that is no chest gets a class like any other; convert the model again",
+            bundle.model_id,
+        )
+        return None
+    guard = Guard.from_json(bundle.guard)
+    if guard.channels != bundle.card.features[-1]:
+        raise BundleError(
+            f"expected a guard of {bundle.card.features[-1]} channels, as the card says, got {guard.channels}; "
+            "convert the model again"
+        )
+    return guard
+
+
 @contextmanager
 def _timed(timings_ms: dict[str, float], stage: str) -> Iterator[None]:
     start_s = time.perf_counter()
     yield
-    timings_ms[stage] = round((time.perf_counter() - start_s) * 1000, 2)
+    earlier_ms = timings_ms.get(stage, 0.0)  # the guard looks twice
+    timings_ms[stage] = round(earlier_ms + (time.perf_counter() - start_s) * 1000, 2)

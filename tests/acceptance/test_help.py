@@ -24,6 +24,7 @@ COMMANDS = {
     "edge-trainer-train": ("trainer.cli", "train"),
     "edge-converter-convert": ("converter.cli", "convert"),
     "edge-converter-golden": ("converter.cli", "golden"),
+    "edge-converter-guard": ("converter.cli", "guard"),
     "edge-converter-keygen": ("converter.cli", "keygen"),
     "edge-converter-sign": ("converter.cli", "sign"),
 }

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from edge.guard import examine, exposure
+from edge.errors import BundleError
+from edge.guard import CHEST, INVERTED, REASONS, STRANGE, Guard, both, examine, exposure
 from edge.preprocess import preprocess
 from edge.study import NOT_ASSESSABLE, Finding, Radiograph
 
@@ -55,3 +56,88 @@ def test_a_finding_cannot_contradict_itself():
         Finding("covid", {}, None, {}, None, {})
     with pytest.raises(ValueError, match="exactly if it was not assessed"):
         Finding(NOT_ASSESSABLE, {}, None, {}, None, {})
+
+
+def a_guard(**changes: object) -> Guard:
+    """Chests around (0, 0, 0), negatives around (10, 0, 0), both flat in the third direction."""
+    floats = {
+        "origin": [0.0, 0.0, 0.0],
+        "basis": [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
+        "whitening": [[1.0, 0.0], [0.0, 1.0]],
+        "centres": [[0.0, 0.0], [10.0, 0.0]],
+    }
+    packed = {name: np.array(values, "<f4").tobytes() for name, values in floats.items()}
+    return Guard(**{"kinds": (CHEST, INVERTED), "margin": 0.0, "limits": ((4.0, 1.0), (4.0, 1.0)), **packed, **changes})
+
+
+@pytest.mark.parametrize(
+    ("seen", "strangeness", "reason"),
+    [
+        ((1.0, 0.0, 0.0), 0.5, None),
+        ((0.0, 2.0, 0.0), 1.0, None),
+        ((9.0, 0.0, 0.0), 4.5, REASONS[INVERTED]),
+        ((0.0, 3.0, 0.0), 1.5, STRANGE),
+        ((0.0, 0.0, 2.0), 2.0, STRANGE),
+        ((20.0, 0.0, 0.0), 10.0, STRANGE),
+    ],
+)
+def test_what_is_near_no_chest_is_refused_with_its_own_reason(seen: tuple, strangeness: float, reason: str | None):
+    """Near the chests it passes; near the negatives it is called one; far from both, or off their plane, strange."""
+    features = np.broadcast_to(np.array(seen, np.float32), (7, 7, 3))
+
+    verdict = a_guard().judge(features)
+
+    assert verdict.scores == {"strangeness": strangeness}
+    assert verdict.reason == reason
+
+
+def test_where_chests_look_like_others_the_margin_lets_them_pass():
+    """A picture a little nearer the other centre is still a chest; one nearer by more than the margin is not."""
+    guard = a_guard(margin=30.0, limits=((64.0, 1.0), (64.0, 1.0)))
+
+    reasons = [guard.judge(np.broadcast_to(np.float32([x, 0, 0]), (7, 7, 3))).reason for x in (6, 7)]
+
+    assert reasons == [None, REASONS[INVERTED]]
+
+
+def test_a_guard_survives_the_bundle():
+    """What is written is read."""
+    guard = a_guard()
+
+    assert Guard.from_json(guard.to_json()).to_json() == guard.to_json()
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"kinds": (INVERTED, CHEST)}, "kinds must be"),
+        ({"kinds": (CHEST, "cat")}, "kinds must be"),
+        ({"kinds": (CHEST,)}, "two kinds or more"),
+        ({"margin": -1.0}, "a margin from 0 on"),
+        ({"limits": ((1.0, 1.0),)}, "two positive numbers"),
+        ({"limits": ((1.0, 1.0), (0.0, 1.0))}, "two positive numbers"),
+        ({"basis": b"1234"}, "bytes"),
+        ({"centres": b""}, "bytes"),
+    ],
+)
+def test_a_guard_that_does_not_fit_together_is_refused(changes: dict, complaint: str):
+    """The sizes of the arrays follow from each other."""
+    with pytest.raises(ValueError, match=complaint):
+        a_guard(**changes)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", a_guard().to_json()[:-1]])
+def test_what_is_no_guard_is_a_fault_of_the_bundle(content: bytes):
+    """The error names the entry and the way out."""
+    with pytest.raises(BundleError, match=r"guard\.json .* convert the model again"):
+        Guard.from_json(content)
+
+
+def test_the_first_reason_counts():
+    """Two looks give one verdict with the scores of both."""
+    first, second = verdict_on(np.zeros((512, 512), np.uint8)), a_guard().judge(np.full((7, 7, 3), 9, np.float32))
+
+    verdict = both(first, second)
+
+    assert "nearly blank" in str(verdict.reason)
+    assert {"contrast", "strangeness"} <= set(verdict.scores)

@@ -15,7 +15,7 @@ from doctor.learning.export import Format, export
 from doctor.learning.overview import Overview, overview
 from doctor.learning.performance import Performance, Share
 from doctor.learning.records import Selection, exhibits
-from doctor.store import Store
+from doctor.place import add_store_option, open_known_store
 from edge.errors import ConfigError
 from edge.messages import NOTICE
 
@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
 
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--store", metavar="FILE_OR_URL", required=True, help="the inbox's store")
+    add_store_option(parser)
     parser.add_argument("--site", metavar="NAME", help="one clinic only")
     parser.add_argument("--days", metavar="N", type=int, help="reports of the last N days only")
 
@@ -62,7 +62,7 @@ def _selection(arguments: argparse.Namespace) -> Selection:
 
 
 def _statistics(arguments: argparse.Namespace) -> int:
-    with Store.open(arguments.store, make=False) as store:
+    with open_known_store(arguments) as store:
         found = overview(store, _selection(arguments), now=datetime.now(UTC))
     if arguments.json:
         print(msgspec.json.encode(as_document(found)).decode())
@@ -72,7 +72,7 @@ def _statistics(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    with Store.open(arguments.store, make=False) as store:
+    with open_known_store(arguments) as store:
         done = export(exhibits(store, _selection(arguments)), Format(arguments.format), arguments.data)
     print(f"{done.written} answered reports written to {arguments.data}")
     for reason, count in done.left_out.items():

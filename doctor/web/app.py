@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from doctor.accounts import Role
 from doctor.store import Store
-from doctor.web import admin, assets, door, picture, reading, worklist
+from doctor.web import admin, assets, door, picture, reading, statistics, worklist
 from doctor.web.live import Newsroom, events
 from doctor.web.security import SafeHeaders
 from doctor.web.visit import Desk, page, plain, signed_in
@@ -65,6 +65,7 @@ def _routes() -> list[Route]:
         Route(f"{report}/image", signed_in(picture.progress), methods=get),
         Route(f"{report}/image", signed_in(picture.ask), methods=post),
         Route(f"{report}/full", signed_in(picture.full), methods=get),
+        Route("/statistics", signed_in(statistics.show), methods=get),
         Route("/events", events, methods=get),
         Route("/admin", signed_in(admin.show, Role.ADMIN), methods=get),
         Route("/admin/account", signed_in(admin.add_account, Role.ADMIN), methods=post),

@@ -41,7 +41,10 @@ class NavigationEntry:
     admin: bool = False
 
 
-PAGES: Final = (NavigationEntry("admin", "Admin", "/admin", admin=True),)
+PAGES: Final = (
+    NavigationEntry("statistics", "Statistics", "/statistics"),
+    NavigationEntry("admin", "Admin", "/admin", admin=True),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,9 +76,15 @@ def _add_demo(commands: Any) -> None:
     parser = commands.add_parser(
         "demo",
         help="see the whole line work, with synthetic radiographs",
-        description="Start a broker, a doctor's end and an agent on this machine, and drop synthetic radiographs.",
+        description="Start a broker, a doctor's end and an agent on this machine, with both their pages, and drop "
+        "synthetic radiographs.",
     )
-    parser.add_argument("--once", action="store_true", help="end when all findings have arrived")
+    parser.add_argument(
+        "--once", action="store_true", help="end when all findings have arrived (default where nobody is at a terminal)"
+    )
+    parser.add_argument(
+        "--no-browser", dest="browser", action="store_false", help="print the pages' addresses, and open nothing"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document at the end")
     parser.add_argument("--count", metavar="N", type=int, default=8, help="synthetic radiographs (default: 8)")
     parser.add_argument("--seed", metavar="N", type=int, default=20_000_000, help="of the first one")
@@ -119,10 +125,13 @@ def _classify(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from edge.demo import run  # noqa: PLC0415 - needs the extra `demo`
+    from edge.demo.run import run  # noqa: PLC0415 - needs the extra `demo`
 
     log_to_stderr(arguments.log_level)
-    return run(count=arguments.count, first_seed=arguments.seed, once=arguments.once, as_json=arguments.json)
+    once = arguments.once or not sys.stdout.isatty()  # nobody is there to read the pages, or to end it
+    return run(
+        count=arguments.count, first_seed=arguments.seed, once=once, as_json=arguments.json, browser=arguments.browser
+    )
 
 
 if __name__ == "__main__":

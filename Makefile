@@ -17,8 +17,8 @@ lock = $(UV) pip compile pyproject.toml requirements/build.in --constraint requi
 help:  ## list the targets
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
-demo: $(VENV)/.demo  ## see the line work: a broker, a doctor's end, an agent and synthetic radiographs
-	@$(BIN)/edge-agent demo --once
+demo: $(VENV)/.demo  ## see the line work: both pages, a broker, an agent and synthetic radiographs
+	@$(BIN)/edge-agent demo
 
 test: $(VENV)/.dev peers lint  ## everything CI runs: lint, types, import rules and all tests
 	$(BIN)/pytest
@@ -75,10 +75,10 @@ $(VENV)/.%: requirements/%.lock pyproject.toml | $(BIN)/python
 	@touch $@
 
 # The tests run real peers. Debian keeps mosquitto in /usr/sbin and PostgreSQL's server under /usr/lib, off most people's PATH.
-PEERS := mosquitto dcmtk chromium postgresql
+PEERS := mosquitto dcmtk chromium postgresql nginx-light
 .PHONY: peers
 peers:
-	@PATH="$$PATH:/usr/sbin"; have() { command -v mosquitto && command -v storescu && command -v chromium && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1; \
+	@PATH="$$PATH:/usr/sbin"; have() { command -v mosquitto && command -v nginx && command -v storescu && command -v chromium && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1; \
 	have || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing $(PEERS) (once)" && apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PEERS) fonts-dejavu-core >/dev/null; } && have || { \
-	  echo "the tests need a real broker, DICOM peer, browser and database; on Debian: sudo apt-get install $(PEERS)" >&2; exit 1; }
+	  echo "the tests need a real broker, DICOM peer, browser, database and proxy; on Debian: sudo apt-get install $(PEERS)" >&2; exit 1; }

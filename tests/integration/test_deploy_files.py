@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -83,20 +84,45 @@ def unit(deploy: Path) -> str:
     return (deploy / "systemd" / "edge-agent.service").read_text()
 
 
-def test_systemd_accepts_the_unit(unit: str, tmp_path: Path) -> None:
+def test_systemd_accepts_the_unit(deploy: Path, tmp_path: Path) -> None:
     """`systemd-analyze verify` finds nothing wrong once the command it starts is one that is installed here."""
+    _verify(deploy / "systemd" / "edge-agent.service", "edge-agent", tmp_path)
+
+
+def test_systemd_accepts_the_doctors_unit(deploy: Path, tmp_path: Path) -> None:
+    """The same of the doctor's end."""
+    _verify(deploy / "systemd" / "edge-doctor.service", "edge-doctor", tmp_path)
+
+
+def _verify(unit: Path, command: str, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs systemd-analyze, which Debian ships in the package systemd")
-    command = "/opt/edge-xray/venv/bin/edge-agent"
-    assert unit.count(command) == 1
-    copy = tmp_path / "edge-agent.service"
-    copy.write_text(unit.replace(command, str(Path(sys.executable).with_name("edge-agent"))))
+    text, installed = unit.read_text(), f"/opt/edge-xray/venv/bin/{command}"
+    assert text.count(installed) == 1
+    copy = tmp_path / unit.name
+    copy.write_text(text.replace(installed, str(Path(sys.executable).with_name(command))))
 
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", copy], capture_output=True, text=True, timeout=60, check=False
     )
 
     assert (done.returncode, [line for line in done.stderr.splitlines() if copy.name in line]) == (0, [])
+
+
+def test_the_doctors_service_has_options_it_knows(deploy: Path) -> None:
+    """Those of the unit and of its example environment are understood, and name the files that the guide installs."""
+    unit = (deploy / "systemd" / "edge-doctor.service").read_text()
+    [line] = re.findall(r"^ExecStart=\S+ (.*)$", unit, flags=re.MULTILINE)
+    environment = (deploy / "systemd" / "edge-doctor.env.example").read_text()
+    [options] = re.findall(r'^EDGE_DOCTOR_OPTIONS="(.*)"$', environment, flags=re.MULTILINE)
+
+    arguments = doctor_parser().parse_args(line.replace("$EDGE_DOCTOR_OPTIONS", options).split())
+
+    assert arguments.behind_proxy
+    assert Path(arguments.store).parent == Path("/var/lib/edge-doctor")
+    guide = (deploy / "README.md").read_text()
+    assert f"--store {arguments.store}" in guide
+    assert all(name in guide for name in ("/etc/edge-doctor/inbox.key", "ca.crt inbox.crt /etc/edge-doctor/"))
 
 
 def test_the_service_starts_the_agent_with_options_it_knows(
@@ -183,12 +209,12 @@ def test_the_guide_uses_options_that_the_commands_have(deploy: Path) -> None:
     """Every command of ours in the guide is one that its command line understands."""
     guide = (deploy / "README.md").read_text()
     shell = "\n".join(re.findall(r"^```sh\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)).replace("\\\n", " ")
-    lines = re.findall(r"^\S*/bin/edge-(agent|converter|doctor) (.*)$", shell, re.MULTILINE)
+    lines = re.findall(r"^(?:sudo -u \S+ )?\S*/bin/edge-(agent|converter|doctor) (.*)$", shell, re.MULTILINE)
 
     for end, arguments in lines:
         parser = {"agent": agent_parser, "converter": converter_parser, "doctor": doctor_parser}[end]()
         if arguments != "--version":
-            parser.parse_args(arguments.split())  # ends with a message where it does not understand
+            parser.parse_args(shlex.split(arguments))  # ends with a message where it does not understand
 
     assert [end for end, _ in lines] == ["converter", "converter", "doctor", "agent", "agent"]
 

@@ -111,6 +111,15 @@ class Outbox(Database):
         """One report, or None where the outbox has never had it."""
         return next(iter(self._entries("id = ?", report_id)), None)
 
+    def asked_for(self, *, among: int) -> list[Entry]:
+        """Reports whose doctor wants to be called or wants a new picture, newest first, among the newest so many."""
+        return self._entries(
+            "seq > (SELECT max(seq) FROM report) - ? AND review IS NOT NULL AND "
+            "(json_extract(CAST(review AS TEXT), '$.call_back') OR json_extract(CAST(review AS TEXT), '$.new_image')) "
+            "ORDER BY seq DESC",
+            among,
+        )
+
     def unanswered(self, older_than: timedelta, now: datetime, *, limit: int = 1000) -> list[Entry]:
         """Reports that nobody has answered for a while, whether or not they have reached the doctor, oldest first."""
         return self._entries(

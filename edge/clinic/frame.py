@@ -14,12 +14,14 @@ from edge.alarm import age, standing
 from edge.clinic.box import Box
 from edge.clinic.views import Teller
 from edge.clinic.words import size
-from edge.messages import NOTICE, Health
+from edge.messages import NOTICE, Health, Report
 from edge.outbox import Outbox
 from edge.pseudonym import Pseudonyms
 
 FRESH_S: Final = 15
 """A page is made anew at least this often, because the ages on it grow."""
+NAMED: Final = 10
+"""So many pictures without an answer are named on top of each page."""
 
 
 class Frame:
@@ -59,6 +61,7 @@ class Frame:
                 notice=NOTICE,
                 health=health,
                 alarms=standing(health, self.box.line, unanswered_after=self.box.unanswered_after, now=now),
+                late=self._late(now) if health.unanswered else [],
                 path=request.url.path,
                 needs_password=self.box.page.password_file is not None,
                 static_tag=_static_tag(),
@@ -66,6 +69,11 @@ class Frame:
             )
         )
         return HTMLResponse(text, status, {"etag": self.tag(), "cache-control": "no-cache"})
+
+    def _late(self, now: datetime) -> list[Report]:
+        """The first of those that have waited too long."""
+        after = self.box.unanswered_after
+        return [] if after is None else [entry.report for entry in self.outbox.unanswered(after, now, limit=NAMED)]
 
     def bare(self, template: str, status: int = 200, **values: Any) -> Response:
         """A page for somebody who is not inside: nothing of the box but its name."""

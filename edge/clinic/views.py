@@ -12,9 +12,8 @@ from edge.outbox_entry import Entry, Rung
 
 PAGE_LENGTH: Final = 24
 """Pictures on one page."""
-LOOK_BACK: Final = timedelta(days=14)
-"""What a doctor asked for longer ago than this is not called out any more; the picture still shows it."""
-_MANY: Final = 2000
+LOOK_BACK: Final = 2000
+"""What a doctor asks for is called out on top for so many pictures back; an older one still shows it itself."""
 
 Ask = Literal["call", "again"]
 """What a doctor can ask the clinic for: to be called, or for a new picture."""
@@ -114,11 +113,8 @@ class Teller:
         """The pictures before a number, or the newest."""
         entries = self.outbox.recent(limit=PAGE_LENGTH + 1, before_seq=before)
         cards = [self.card(entry) for entry in entries[:PAGE_LENGTH]]
-        recent = self.outbox.recent(since=self.now - LOOK_BACK, limit=_MANY)
-        asking = [entry for entry in recent if entry.review and (entry.review.call_back or entry.review.new_image)]
-        asked = sorted(
-            (card for card in map(self.card, asking) if card.asks), key=lambda card: ASKS.index(card.asks[0])
-        )
+        asking = map(self.card, self.outbox.asked_for(among=LOOK_BACK))
+        asked = sorted((card for card in asking if card.asks), key=lambda card: ASKS.index(card.asks[0]))
         earlier = cards[-1].number if len(entries) > PAGE_LENGTH else None
         return Overview(days_of(cards, self.now), tuple(asked), earlier)
 

@@ -52,10 +52,12 @@ def test_from_the_picture_to_the_answer_while_the_nurse_looks(
     agent, doctor, mosquitto, say, demo_bundle, phantoms, watched: Path, address: str, open_page
 ):
     """A dropped picture goes up the ladder to the doctor's answer, and a sent one appears beside it."""
-    agent(
+    canary = "Erika-Mustermann-1964"
+    box = agent(
         "--broker", mosquitto.address, "--model", demo_bundle, "--watch", watched, "--site", "hill",
-        "--device", "box-1", "--page", address, "--receipt-timeout-s", "1", "--settle-s", "0.2",
-    ).wait_for_line("the clinic's page is at")  # fmt: skip
+        "--device", "box-1", "--page", address, "--receipt-timeout-s", "1", "--settle-s", "0.2", "--log-level", "debug",
+    )  # fmt: skip
+    box.wait_for_line("the clinic's page is at")
     page = open_page(f"http://{address}")
     phantoms(watched, 1)
     current = page.locator("article [aria-current=step]")
@@ -72,12 +74,13 @@ def test_from_the_picture_to_the_answer_while_the_nurse_looks(
     expect(page.locator("#alarms")).to_contain_text("Call the doctor now")
 
     page.get_by_label("Send pictures").set_input_files(
-        [{"name": "second.png", "mimeType": "image/png", "buffer": phantom(1).png()}]
+        [{"name": f"{canary}.png", "mimeType": "image/png", "buffer": phantom(1).png()}]
     )
     page.get_by_role("button", name="Send", exact=True).click()
     expect(page.locator("article")).to_have_count(2, timeout=20_000)
     page.goto(f"http://{address}{link}")
     expect(page.get_by_text("Dr. Weber disagrees", exact=True)).to_be_visible()
+    assert canary not in "".join(box.out + box.err)
 
 
 def test_a_report_that_nobody_answers_is_an_alarm_everywhere(

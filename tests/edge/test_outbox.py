@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -235,6 +236,19 @@ def test_what_nobody_has_answered_for_a_while_is_known(path: Path):
         assert late() == [1, 2]
         outbox.add_review(a_review(2, 2, verdict="cannot-judge"))
         assert late() == [1]
+
+
+def test_what_the_doctor_asks_for_is_known(path: Path):
+    """A call or a new picture, newest first; a plain answer asks for nothing, nor does what lies too far back."""
+    wishes = [{"new_image": True}, {"call_back": True}, {}, {"call_back": True, "new_image": True}]
+    with Outbox(path) as outbox:
+        assert outbox.asked_for(among=10) == []
+        for number, wish in enumerate(wishes, start=1):
+            outbox.put(a_report(number))
+            outbox.add_review(msgspec.structs.replace(a_review(number, 1, verdict="agree"), **wish))
+
+        assert [entry.report.seq for entry in outbox.asked_for(among=10)] == [4, 2, 1]
+        assert [entry.report.seq for entry in outbox.asked_for(among=3)] == [4, 2]
 
 
 def test_recent_reports_come_newest_first_page_by_page(path: Path):

@@ -66,6 +66,7 @@ def test_what_has_to_be_done_stands_first_and_large(busy: str, open_page):
     expect(loud.nth(0)).to_contain_text("Call the doctor now")
     expect(loud.nth(1)).to_contain_text("Take the picture again")
     expect(loud.nth(2)).to_contain_text("1 picture has had no answer for more than 1 hour. Call the doctor.")
+    expect(loud.nth(2).get_by_role("link", name="Picture 2")).to_be_visible()
     assert loud.nth(0).bounding_box()["y"] < page.locator("article").first.bounding_box()["y"]
     size = loud.nth(0).locator("strong").evaluate("e => parseFloat(getComputedStyle(e).fontSize)")
     assert size > 1.3 * page.locator(".sentence").first.evaluate("e => parseFloat(getComputedStyle(e).fontSize)")

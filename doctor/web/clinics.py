@@ -24,6 +24,7 @@ class BoxLine:
         online: Whether it is there.
         words: That in words.
         since: Since when, or None where nobody knows.
+        model: The model it runs.
         troubles: What somebody should look after, a sentence each.
     """
 
@@ -32,6 +33,7 @@ class BoxLine:
     online: bool
     words: str
     since: datetime | None
+    model: str | None
     troubles: tuple[str, ...]
 
 
@@ -44,6 +46,7 @@ def box_lines(clinics: Iterable[Clinic]) -> list[BoxLine]:
             online=clinic.state == "online",
             words=_WORDS.get(clinic.state or "", "has not said whether it is there"),
             since=clinic.since,
+            model=clinic.model,
             troubles=_troubles(clinic.health) if clinic.health is not None else (),
         )
         for clinic in clinics

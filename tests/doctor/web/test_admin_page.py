@@ -1,12 +1,15 @@
 """The admin's page in a real browser."""
 
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from doctor import rejected
+from doctor import clinics, rejected, requests
 from doctor.rejected import Fault
+from edge.messages import Response, Status
 
 SCRIPT = "<script>document.title = 'run'</script>"
 
@@ -34,6 +37,39 @@ def test_messages_set_aside_are_counted_and_shown_as_text(page, store):
     expect(page.locator(".tag")).to_contain_text(["3"])
     assert page.title() == "Admin · edge-xray"
     assert page.locator("main script").count() == 0
+
+
+def test_a_box_is_asked_to_examine_itself(page, store):
+    """The request is owed to the box; its answer, and what is wrong, appears in the list."""
+    with store.database.writing() as writing:
+        clinics.set_status(writing, "north", "box-1", Status(state="online", at=None, model="m@1"))
+    page.reload()
+
+    page.get_by_role("button", name="Self-test north box-1").click()
+    expect(page.get_by_role("region", name="All boxes")).to_contain_text("asked, no answer yet")
+    (owed,) = store.requests_owed()
+    said = Response(
+        transaction=owed.request.transaction, at=datetime.now(UTC), result={"disk": "ok", "clock": "warn: not set"}
+    )
+    with store.database.writing() as writing:
+        requests.answer(writing, owed.site, owed.device, owed.command, said)
+    page.goto(page.url.removesuffix("/box"))
+
+    assert (owed.site, owed.device, owed.command) == ("north", "box-1", "self-test")
+    expect(page.get_by_role("region", name="All boxes")).to_contain_text("Self-test: clock: warn: not set")
+
+
+def test_only_boxes_that_are_there_are_asked_what_they_can(pages, admin, store):
+    """Anything else is refused in words, and nothing is owed."""
+    with store.database.writing() as writing:
+        clinics.set_status(writing, "north", "box-1", Status(state="online", at=None, model="m@1"))
+    with pages.client(admin) as client:
+        token = re.search(r'name="token" value="(\w+)"', client.get("/admin").text)[1]
+        for site, command in (("south", "restart"), ("north", "capture"), ("north", "")):
+            form = {"token": token, "site": site, "device": "box-1", "command": command}
+            assert client.post("/admin/box", data=form).status_code == 422
+
+    assert store.requests_owed() == []
 
 
 def test_an_account_is_added_and_can_sign_in(page, pages):

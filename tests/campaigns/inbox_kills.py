@@ -44,7 +44,6 @@ from edge.messages import Confirmation, Receipt, Report, Review, decode, encode 
 from edge.topics import Address, Kind, Topic  # noqa: E402
 
 WINDOW = 10
-AGAIN_S = 1.0
 GOLDEN = msgspec.json.decode((ROOT / "tests/edge/golden/report.json").read_bytes(), type=Report)
 NURSERY = """
 import os, signal, sys
@@ -64,7 +63,8 @@ class Sent:
     """What a box knows of one of its reports."""
 
     report: Report
-    preview: bytes
+    made_s: float
+    done_s: float = 0.0
     again_s: float = 0.0
     times: int = 0
     stored_at: set[datetime] = field(default_factory=set)
@@ -80,9 +80,12 @@ class Sent:
 class Box(Thread):
     """A box as the protocol asks for one: it sends until the receipt is there, and confirms reviews."""
 
-    def __init__(self, name: str, config: BrokerConfig) -> None:
+    again_s = 1.0
+    picture_bytes = 2000
+
+    def __init__(self, site: str, name: str, config: BrokerConfig) -> None:
         super().__init__(daemon=True)
-        self.address = Address("xray", "clinic", name)
+        self.address = Address("xray", site, name)
         self.ledger: dict[str, Sent] = {}
         self.closing = Event()
         self.ended = Event()
@@ -104,19 +107,27 @@ class Box(Thread):
     def _line(self) -> Line:
         return Line(self._config, client_id=self.address.device, subscriptions=self.address.to_this_box)
 
+    def is_due(self) -> bool:
+        """Whether another picture has been taken."""
+        return len(self._waiting) < WINDOW
+
+    def make(self) -> None:
+        """Put the next report into the ledger."""
+        number = len(self.ledger)
+        report_id = sha256(f"{self.address.device} {number}".encode()).hexdigest()[:32]
+        names = {"site": self.address.site, "device": self.address.device, "study": None}
+        report = msgspec.structs.replace(GOLDEN, id=report_id, seq=number + 1, **names)
+        self.ledger[report_id] = self._waiting[report_id] = Sent(report, time.monotonic())
+
     def _send(self, line: Line) -> None:
-        while len(self._waiting) < WINDOW and not self.closing.is_set():
-            number = len(self.ledger)
-            report_id = sha256(f"{self.address.device} {number}".encode()).hexdigest()[:32]
-            names = {"site": self.address.site, "device": self.address.device, "study": None}
-            report = msgspec.structs.replace(GOLDEN, id=report_id, seq=number + 1, **names)
-            self.ledger[report_id] = self._waiting[report_id] = Sent(report, picture_of(report_id))
+        while not self.closing.is_set() and self.is_due():
+            self.make()
         now_s = time.monotonic()
         for report_id, sent in self._waiting.items():
             if now_s >= sent.again_s:
-                sent.again_s, sent.times = now_s + AGAIN_S, sent.times + 1
+                sent.again_s, sent.times = now_s + self.again_s, sent.times + 1
                 line.publish(self.address.report(report_id), encode(sent.report))
-                line.publish(self.address.preview(report_id), sent.preview)
+                line.publish(self.address.preview(report_id), picture_of(report_id, self.picture_bytes))
 
     def _receive(self, line: Line) -> None:
         event = line.next_event(0.02)
@@ -133,8 +144,8 @@ class Box(Thread):
             sent = self.ledger[topic.of]
             sent.stored_at.add(receipt.stored_at)
             sent.has_preview |= receipt.preview
-            if sent.is_done:
-                self._waiting.pop(topic.of, None)
+            if sent.is_done and self._waiting.pop(topic.of, None) is not None:
+                sent.done_s = time.monotonic()
         elif topic.kind is Kind.REVIEW and message.payload:
             review = decode(message.payload, Review)
             sent = self.ledger[topic.of]
@@ -163,9 +174,9 @@ class Doctor(Thread):
                 self.reviews += 2
 
 
-def picture_of(report_id: str) -> bytes:
+def picture_of(report_id: str, size_bytes: int = Box.picture_bytes) -> bytes:
     """A preview that no other report has; the inbox looks at its first bytes only."""
-    return b"\xff\xd8\xff" + random.Random(report_id).randbytes(2000)
+    return b"\xff\xd8\xff" + random.Random(report_id).randbytes(size_bytes)
 
 
 class Inbox:
@@ -264,7 +275,7 @@ def campaign(kills: int, kind: str, seed: int) -> dict[str, object]:
         broker = Mosquitto(start, folder)
         config = BrokerConfig(address=broker.address)
         store = stack.enter_context(Store.open(place))
-        boxes, doctor = [Box(name, config) for name in ("box-1", "box-2")], Doctor(store, luck)
+        boxes, doctor = [Box("clinic", name, config) for name in ("box-1", "box-2")], Doctor(store, luck)
         inbox = Inbox(place, broker.address, folder / "inbox.log")
         stack.callback(inbox.close)
         for thread in (*boxes, doctor):

@@ -51,12 +51,12 @@ def decode(content: bytes) -> Radiograph:
     return read(content)[0]
 
 
-def read(content: bytes) -> tuple[Radiograph, Identity | None]:
+def read(content: bytes, *, whole: bool = False) -> tuple[Radiograph, Identity | None]:
     """Decode one picture to 8-bit grayscale, and say whom it shows where it is DICOM.
 
     Colour is reduced to luma (ITU-R 601); transparency is laid over black; EXIF orientation is applied; more than 8
     bits are stretched linearly from the picture's own minimum and maximum to 0-255; a TIFF whose zero is white is
-    inverted; large JPEGs are decoded at reduced scale.
+    inverted; large JPEGs are decoded at reduced scale, unless `whole` is set.
 
     Raises:
         UnreadableImageError: The bytes are empty, cut short, too large, animated, or no picture of a known kind.
@@ -69,7 +69,7 @@ def read(content: bytes) -> tuple[Radiograph, Identity | None]:
         )
     if is_dicom(content):
         return _read_dicom(content)
-    return _decode_picture(content), None
+    return _decode_picture(content, whole=whole), None
 
 
 def _read_dicom(content: bytes) -> tuple[Radiograph, Identity | None]:
@@ -84,7 +84,7 @@ def _read_dicom(content: bytes) -> tuple[Radiograph, Identity | None]:
     return decode_dicom.read(content)
 
 
-def _decode_picture(content: bytes) -> Radiograph:
+def _decode_picture(content: bytes, *, whole: bool) -> Radiograph:
     if (size := webp_size(content)) is not None:
         check_pixel_count(*size)
     try:
@@ -92,7 +92,7 @@ def _decode_picture(content: bytes) -> Radiograph:
             # Pillow warns above 89 million pixels; the limit that holds here is MAX_PIXELS, checked before decoding.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(content), formats=_PILLOW_FORMATS) as picture:
-                return _radiograph_of(picture)
+                return _radiograph_of(picture, whole=whole)
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:
@@ -112,7 +112,7 @@ def _decode_picture(content: bytes) -> Radiograph:
         ) from error
 
 
-def _radiograph_of(picture: Image.Image) -> Radiograph:
+def _radiograph_of(picture: Image.Image, *, whole: bool) -> Radiograph:
     width_px, height_px = picture.size
     check_pixel_count(width_px, height_px)
     frames = getattr(picture, "n_frames", 1)
@@ -120,7 +120,8 @@ def _radiograph_of(picture: Image.Image) -> Radiograph:
         raise UnreadableImageError(f"expected one still picture, got {frames} frames; export a single frame")
     mode, media_type = picture.mode, Image.MIME.get(str(picture.format), "image/jpeg")
     negative = _is_deep_negative(picture)
-    picture.draft("L", (DRAFT_SIDE_PX, DRAFT_SIDE_PX))  # only JPEG can; others ignore it
+    if not whole:
+        picture.draft("L", (DRAFT_SIDE_PX, DRAFT_SIDE_PX))  # only JPEG can; others ignore it
     pixels = _gray(ImageOps.exif_transpose(picture))
     return Radiograph(
         pixels=~pixels if negative else pixels,

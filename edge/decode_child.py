@@ -33,9 +33,11 @@ class Task(msgspec.Struct, frozen=True):
 
     Attributes:
         path: The file; as bytes, because not every file's name is text.
+        whole: Whether a large JPEG keeps its size.
     """
 
     path: bytes
+    whole: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +84,7 @@ def _answer(task: Task) -> tuple[Answer, Radiograph | None]:
         with Path(os.fsdecode(task.path)).open("rb") as file:
             # Exactly as much as there is: `read` sets aside what it is asked for.
             content = file.read(min(os.fstat(file.fileno()).st_size, MAX_SIZE_BYTES) + 1)
-        radiograph, identity = read(content)
+        radiograph, identity = read(content, whole=task.whole)
     except OSError as error:
         return Answer(error=f"expected a readable image file: {error.strerror}"), None
     except MemoryError:

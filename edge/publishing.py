@@ -3,18 +3,26 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
+from typing import Final
 
 from edge.bundle import Bundle
 from edge.config import AgentConfig
+from edge.decode_whole import decode_whole
+from edge.full_image import FullImages
 from edge.health import Vitals, program_version
 from edge.home_assistant import announcements
 from edge.intake.quarantine import list_quarantine
+from edge.messages import Request
 from edge.outbox import OUTBOX_NAME, Outbox
 from edge.reconnect import LineState
-from edge.requests import Command, photograph, resend, restart
+from edge.requests import Command, Done, photograph, resend, restart
 from edge.topics import Address
+
+WHOLE_TIMEOUT_S: Final = 120.0
+"""For one picture in full resolution; a large film takes a small board a while."""
 
 
 def vitals_of(config: AgentConfig, model_id: str, folders: Sequence[Path]) -> Vitals:
@@ -28,10 +36,27 @@ def vitals_of(config: AgentConfig, model_id: str, folders: Sequence[Path]) -> Vi
     )
 
 
-def commands_of(stop: Event, capture: Callable[[], None] | None) -> dict[str, Command]:
+def commands_of(config: AgentConfig, stop: Event, capture: Callable[[], None] | None) -> dict[str, Command]:
     """What the doctor's end may ask of this box; `capture` takes a picture, None where there is no camera."""
-    commands = {"resend": Command(resend, once=True), "restart": restart(stop)}
+    decode = partial(decode_whole, timeout_s=WHOLE_TIMEOUT_S, max_memory_bytes=config.decode.max_memory_bytes)
+    images = FullImages(config.state_dir, decode, blank=config.privacy.regions)
+    commands = {
+        "image": Command(images.piece),
+        "resend": Command(resend, once=True),
+        "restart": restart(stop),
+        "self-test": Command(partial(self_test, config)),
+    }
     return commands if capture is None else commands | {"capture": photograph(capture)}
+
+
+def self_test(config: AgentConfig, _: Request, __: Outbox) -> Done:
+    """What `edge-agent check` finds, but for the line to the broker: that the answer arrives shows that it works.
+
+    A second login under this box's name would throw its own connection off the line.
+    """
+    from edge.checks.every import as_result, checks_but_for_the_line  # noqa: PLC0415 - nobody may ever ask
+
+    return Done(result=as_result(checks_but_for_the_line(config)))
 
 
 def address_of(config: AgentConfig) -> Address:
@@ -70,7 +95,7 @@ def publishing(
                 limits=config.outbox,
                 vitals=vitals,
                 about=lambda outbox: about_box(config, bundle, outbox),
-                commands=commands_of(stop, capture),
+                commands=commands_of(config, stop, capture),
                 receipt_timeout_s=config.receipt_timeout_s,
                 line_state=line,
             ).run(stop)

@@ -1,5 +1,6 @@
 """The whole line with the real commands, a real broker and nothing imitated."""
 
+import base64
 import json
 import sqlite3
 import subprocess
@@ -235,3 +236,24 @@ def test_the_demo_ends_by_itself_with_one_json_document(start):
     assert (result["sent"], result["received"], result["total"]) == (8, 8, 8)
     assert 6 <= result["correct"] <= 8
     assert result["first_finding_s"] < 60
+
+
+def test_the_doctor_s_end_asks_and_the_box_answers(agent, doctor, mosquitto, spy, demo_bundle, phantoms, watched: Path):
+    """The picture in full resolution, checked by its hash, and what the self-test finds."""
+    inbox = doctor(mosquitto.address)
+    agent("--broker", mosquitto.address, "--model", demo_bundle, "--watch", watched, "--device", "box-1")
+    phantoms(watched, 1)
+    inbox.wait_for(lambda process: len(process.out) == 1)
+    report = json.loads(inbox.out[0])
+
+    for command in ("image", "self-test"):
+        request = {"transaction": "t-1", "id": report["id"], "size_bytes": 65536, "schema": "xray.request/1"}
+        spy.client.publish(f"xray/v1/clinic/box-1/request/{command}", json.dumps(request), qos=1)
+        spy.wait_for(lambda topic, *_, command=command: topic.endswith(f"/response/{command}"), timeout_s=40)
+    answers = {topic.split("/")[-1]: json.loads(payload) for topic, payload, _ in spy.messages if "/response/" in topic}
+
+    chunk = answers["image"]["chunk"]
+    assert answers["image"]["transaction"] == answers["self-test"]["transaction"] == "t-1"
+    assert chunk["media_type"] == "image/png"
+    assert len(base64.b64decode(chunk["content"])) == min(65536, chunk["total_bytes"])
+    assert answers["self-test"]["result"]["known pictures"].startswith(("ok", "warn"))

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-import edge.assess
 from converter.keys import SigningKey, make_key, read_key
 from edge.assess import Assessor
 from edge.bundle import (
@@ -28,6 +27,7 @@ from edge.bundle import (
     write_bundle,
 )
 from edge.canonical_zip import pack_entries
+from edge.classify import RUNTIMES
 from edge.errors import BundleError, ConfigError
 from edge.signature import PublicKey, Signature, Trust, message
 
@@ -81,14 +81,16 @@ def content(key: SigningKey) -> bytes:
 
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The models that reached an interpreter."""
+    """The models that reached the constructor of an interpreter, in either runtime."""
     reached: list[bytes] = []
 
-    def load(model: bytes, **_: object) -> None:
-        reached.append(model)
-        raise BundleError("the interpreter was reached")
+    class Interpreter:
+        def __init__(self, *, model_content: bytes, **_: object) -> None:
+            reached.append(model_content)
+            raise RuntimeError("the interpreter was reached")
 
-    monkeypatch.setattr(edge.assess, "Classifier", load)
+    for module in RUNTIMES.values():
+        monkeypatch.setattr(f"{module}.Interpreter", Interpreter)
     return reached
 
 
@@ -145,6 +147,29 @@ def test_flips_and_cuts_anywhere_are_refused(content: bytes, trust: Trust, loade
     for added in (b"\0", b"PK\x05\x06" + bytes(18), content):
         with pytest.raises(BundleError, match="added behind"):
             start_with(content + added, lenient)
+
+    assert loaded == []
+
+
+def test_flips_and_cuts_of_the_model_are_refused(content: bytes, trust: Trust, loaded: list[bytes]):
+    """10,000 sampled single-bit flips and truncations of the model, each in the file and in a sound zip around it."""
+    luck = random.Random(4)
+    entries, start = signed_entries(a_bundle()), content.index(MODEL)
+    signature = unpack(content).signature.to_json()
+
+    for number in range(FLIPS_AND_CUTS):
+        model = bytearray(MODEL)
+        if number % 2:
+            model[luck.randrange(len(MODEL))] ^= 1 << luck.randrange(8)
+        else:
+            del model[luck.randrange(len(MODEL)) :]
+        in_place = content[:start] + bytes(model) + content[start + len(MODEL) :]
+        forged = pack_entries({**entries, MODEL_NAME: bytes(model), SIGNATURE_NAME: signature})
+
+        with pytest.raises(BundleError, match=r"damaged|cut off|expected the entries|no bundle"):
+            start_with(in_place, trust)
+        with pytest.raises(BundleError, match="does not fit"):
+            start_with(forged, trust)
 
     assert loaded == []
 

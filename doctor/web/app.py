@@ -74,6 +74,7 @@ def _routes() -> list[Route]:
         Route("/account", signed_in(door.password), methods=both),
         Route("/theme", signed_in(door.theme), methods=post),
         Route("/logout", signed_in(door.sign_out), methods=post),
+        Route("/session", signed_in(door.session), methods=get),
         Route("/login", door.sign_in, methods=both),
         Route("/setup/{secret}", door.set_up, methods=both),
         Route("/offline", door.offline, methods=get),

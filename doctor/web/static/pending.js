@@ -1,20 +1,23 @@
-// Answers given while there is no line: kept on this device, sent when the line is back, never thrown away unsaid.
+// Answers that could not be sent: kept on this device, sent when the line and their doctor are back, never thrown away unsaid.
 
 const KEY = "pending-answers";
 const TRY_FOR_MS = 20000;
 
 const read = () => JSON.parse(localStorage.getItem(KEY) ?? "[]");
 const write = (answers) => localStorage.setItem(KEY, JSON.stringify(answers));
-const token = () => document.body.dataset.token;
+const account = () => document.body.dataset.account;
+const isSame = (answer, address, whose) => answer.address === address && answer.account === whose;
+const isDue = (answer) => !answer.refused && answer.account === account(); // nobody answers in another's name
 
 export function keep(address, fields) {
-  write([...read().filter((answer) => answer.address !== address), { address, fields, refused: false }]);
+  const others = read().filter((answer) => !isSame(answer, address, account()));
+  write([...others, { address, fields, account: account(), refused: false }]);
   showPending();
 }
 
 export async function post(address, fields) {
   const body = new URLSearchParams(fields);
-  body.set("token", token());
+  body.set("token", document.body.dataset.token);
   return fetch(address, {
     method: "POST",
     body,
@@ -23,15 +26,15 @@ export async function post(address, fields) {
   });
 }
 
-// Lines are poor and tabs are many: one tab sends at a time, and what is refused stays until the doctor has seen it.
+// Tabs are many: one of them sends at a time. What is refused stays until the doctor has seen it.
 export async function sendPending() {
-  if (!read().some((answer) => !answer.refused)) return;
+  if (!read().some(isDue)) return;
   await navigator.locks.request(KEY, async () => {
-    for (const answer of read().filter((one) => !one.refused)) {
+    for (const answer of read().filter(isDue)) {
       try {
         const reply = await post(answer.address, answer.fields);
-        if (reply.ok) write(read().filter((one) => one.address !== answer.address));
-        else if (reply.status === 409) write(read().map((one) => (one.address === answer.address ? { ...one, refused: true } : one)));
+        if (reply.ok) forget(answer.address);
+        else if ([409, 422].includes(reply.status)) refuse(answer);
         else break; // signed out: the next page that is signed in sends it
       } catch {
         break; // still no line
@@ -41,28 +44,35 @@ export async function sendPending() {
   showPending();
 }
 
+function refuse({ address, account: whose }) {
+  write(read().map((answer) => (isSame(answer, address, whose) ? { ...answer, refused: true } : answer)));
+}
+
 export function forget(address) {
-  write(read().filter((answer) => answer.address !== address));
+  write(read().filter((answer) => !isSame(answer, address, account())));
   showPending();
 }
 
-export const pendingFor = (address) => read().find((answer) => answer.address === address);
+export const pendingFor = (address) => read().find((answer) => isSame(answer, address, account()));
 
 export function showPending() {
   const place = document.querySelector("[data-pending]");
   if (!place) return;
   const answers = read();
   place.hidden = answers.length === 0;
-  place.replaceChildren();
-  for (const { address, refused } of answers) {
-    const line = document.createElement("p");
-    const link = document.createElement("a");
-    link.href = address.replace(/\/answer$/, "");
-    link.textContent = `Report ${address.split("/").at(-2)}`;
-    const words = refused
+  place.replaceChildren(...answers.map(line));
+}
+
+function line(answer) {
+  const paragraph = document.createElement("p");
+  const link = document.createElement("a");
+  link.href = answer.address.replace(/\/answer$/, "");
+  link.textContent = `Report ${answer.address.split("/").at(-2)}`;
+  const words = answer.account !== account()
+    ? `: an answer of ${answer.account} is kept on this device and is sent when they sign in.`
+    : answer.refused
       ? ": your answer was not taken, because somebody answered meanwhile. Open it to see both."
       : ": your answer is kept on this device and is sent when the line is back.";
-    line.append(link, words);
-    place.append(line);
-  }
+  paragraph.append(link, words);
+  return paragraph;
 }

@@ -70,6 +70,11 @@ async function send(event) {
   button.disabled = true;
   try {
     const reply = await post(address, fields);
+    if ([401, 403].includes(reply.status)) {
+      keep(address, fields); // signed out meanwhile: it is sent once this doctor is in again
+      window.location.reload();
+      return;
+    }
     forget(address);
     if (reply.ok) window.location.assign((await reply.json()).address);
     else form.submit(); // the inbox says in a page of its own what is wrong, with this answer still in it
@@ -107,7 +112,7 @@ asking?.addEventListener("submit", async (event) => {
 if (progress) followFull();
 
 // What happens meanwhile
-listen(`/events?after=${main.dataset.cursor}`, async (change) => {
+listen(main.dataset.cursor, { whileHidden: false }, async (change) => {
   raise(change.urgent);
   if (!change.reports.includes(number)) return;
   if (progress) followFull();

@@ -71,7 +71,7 @@ onKeys({
 document.querySelector("#filters")?.addEventListener("change", (event) => event.currentTarget.submit());
 document.querySelector("#filters")?.addEventListener("keydown", (event) => event.key === "Escape" && document.activeElement.blur());
 offer(document.querySelector("#alarm"));
-listen(`/events?after=${list.dataset.cursor}`, (change) => {
+listen(list.dataset.cursor, { whileHidden: true }, (change) => {
   raise(change.urgent);
   refresh();
 });

@@ -119,6 +119,12 @@ def reader(store: Store) -> Account:
 
 
 @pytest.fixture
+def other_reader(store: Store) -> Account:
+    """Somebody else who reads, with an account."""
+    return store.add_account("ben", "Dr. Ben Other", Role.READER, PASSWORD)
+
+
+@pytest.fixture
 def admin(store: Store) -> Account:
     """Somebody who also looks after the inbox."""
     return store.add_account("eve", "Eve Admin", Role.ADMIN, PASSWORD)

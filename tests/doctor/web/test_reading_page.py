@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from doctor import requests
 from doctor.accounts import Account
 from doctor.reviews import Answer
+from doctor.schema import session
 from edge.messages import Chunk, ModelIdentity, Response
 
 SIZES = [(360, 640), (1440, 900)]
@@ -203,6 +204,26 @@ def test_an_answer_without_a_line_is_kept_and_sent_later(read, arrive, store):
 
     expect(page.locator(".given")).to_contain_text("sees Clear")
     assert store.item(number).review.label == "clear"
+
+
+def test_an_answer_of_somebody_signed_out_is_sent_when_they_are_back(read, pages, arrive, store, reader, other_reader):
+    """It is kept through the login, and never sent in the name of somebody else who signs in before."""
+    number = arrive(1)
+    page = read(number)
+    with store.database.writing() as writing:
+        writing.connection.execute(session.delete())
+
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/login")
+    pages.enter(page, other_reader)
+    expect(page.locator("[data-pending]")).to_contain_text("an answer of ada is kept")
+    assert store.item(number).review.state == "opened"
+    page.context.clear_cookies()
+    pages.enter(page, reader)
+    expect(page.locator("[data-pending]")).to_be_hidden()
+
+    assert (store.item(number).review.reader, store.item(number).review.label) == (reader.reader, "clear")
 
 
 def test_no_text_from_outside_is_ever_run(read, arrive, store, other, sideways_scroll):

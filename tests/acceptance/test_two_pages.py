@@ -84,7 +84,7 @@ def test_an_image_appears_at_the_doctors_within_two_seconds(line: Line, worklist
 
 
 def test_from_the_image_to_the_answer_and_back(line: Line, worklist: Page, open_page, phantoms):
-    """Opened, zoomed, answered; the clinic sees each step, and the doctor that it has the answer."""
+    """Opened, zoomed, fetched in full, answered; the clinic sees each step, and the doctor that it has the answer."""
     clinic = open_page(line.clinic)
     step = clinic.locator("article [aria-current=step]")
     phantoms(line.watched, 1, first_seed=1)
@@ -95,6 +95,9 @@ def test_from_the_image_to_the_answer_and_back(line: Line, worklist: Page, open_
     before = worklist.inner_text(".scale")
     worklist.get_by_role("button", name="Larger").click()
     expect(worklist.locator(".scale")).not_to_have_text(before)
+    worklist.get_by_role("button", name="Fetch the picture in full").click()
+    expect(worklist.locator("#full")).to_contain_text("The picture in full is here", timeout=SLOW_MS)
+    expect(worklist.locator(".film img")).to_have_attribute("src", re.compile("/full$"))
     worklist.locator(".verdict", has_text="Clear").click()
     worklist.get_by_label("Urgent: call me at once").check()
     worklist.get_by_label("In your words").fill("The shadow is the scapula.")

@@ -7,6 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 # $(call lock,NAME,EXTRAS,OPTIONS): requirements/NAME.lock from the extras, with hashes and no index address.
 UV ?= $(BIN)/uv
+OLDEST := .cache/litert-oldest
 lock = $(UV) pip compile pyproject.toml requirements/build.in --constraint requirements/constraints.in $(addprefix --extra ,$(2)) $(3) \
   --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
   --no-emit-package edge-xray --custom-compile-command "make lock" --quiet --output-file requirements/$(1).lock
@@ -20,7 +21,7 @@ help:  ## list the targets
 demo: $(VENV)/.demo  ## see the line work: both pages, a broker, an agent and synthetic radiographs
 	@$(BIN)/edge-agent demo
 
-test: $(VENV)/.dev peers lint  ## everything CI runs: lint, types, import rules and all tests
+test: $(VENV)/.dev $(OLDEST)/.done peers lint  ## everything CI runs: lint, types, import rules and all tests
 	$(BIN)/pytest
 
 test-fast: $(VENV)/.dev  ## the tests of edge and doctor alone, without TensorFlow
@@ -65,6 +66,14 @@ clean:  ## remove what the targets above made
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed and $(PYTHON) was not found; install it, or: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3.11-venv" >&2; rm -rf $(VENV); exit 1; }
+
+# The oldest LiteRT that is supported, unpacked beside the installed one: every bundle has to decide the same in both.
+$(OLDEST)/.done: | $(VENV)/.dev
+	@echo "unpacking the oldest LiteRT that is supported into $(OLDEST) (once)"
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --target $(OLDEST) ai-edge-litert==2.1.0
+	@touch $@
+.PHONY: litert-oldest
+litert-oldest: $(OLDEST)/.done
 
 .PRECIOUS: $(VENV)/.%
 # Each stamp holds one environment: exactly its lock file, then this project without resolving anything.

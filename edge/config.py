@@ -16,7 +16,7 @@ import msgspec
 from edge.config_delivery import AlarmConfig, OutboxConfig, PreviewConfig, PrivacyConfig
 from edge.config_intake import ArchiveConfig, CameraConfig, DecodeConfig, DicomConfig
 from edge.config_page import HomeAssistantConfig, PageConfig
-from edge.config_sources import from_environment, from_file, from_flags, key_kinds, nested
+from edge.config_sources import Source, from_environment, from_file, from_flags, key_kinds, nested
 from edge.errors import ConfigError
 from edge.topics import check_name
 
@@ -195,13 +195,13 @@ def load(
     Raises:
         ConfigError: An unreadable file, an unknown key or a value of the wrong kind; the message names place and key.
     """
-    return load_with_places(flags, file=file, environ=environ)[0]
+    return load_with_sources(flags, file=file, environ=environ)[0]
 
 
-def load_with_places(
+def load_with_sources(
     flags: Mapping[str, Any], *, file: Path | None, environ: Mapping[str, str]
-) -> tuple[AgentConfig, Mapping[str, str]]:
-    """Merge as `load` does, and say of each key that was given where its value stands.
+) -> tuple[AgentConfig, Mapping[str, Source]]:
+    """Merge as `load` does, and say of each key that was given which source has it.
 
     Raises:
         ConfigError: As `load`; every fault of every source on a line of its own.
@@ -213,12 +213,12 @@ def load_with_places(
     if faults := [fault for source in sources for fault in source.faults(kinds)]:
         raise ConfigError("\n".join(faults))
     values = {key: value for source in sources for key, value in source.values.items()}
-    places = {key: source.place(key) for source in sources for key in source.values}
+    given = {key: source for source in sources for key in source.values}
     try:
-        return msgspec.convert(nested(values), AgentConfig, strict=False), places
+        return msgspec.convert(nested(values), AgentConfig, strict=False), given
     except (ConfigError, msgspec.ValidationError) as error:  # what no key shows on its own; it begins with the key
-        place = places.get(str(error).split(maxsplit=1)[0], "configuration")
-        raise ConfigError(f"{place}: {error}") from error
+        key = str(error).split(maxsplit=1)[0]
+        raise ConfigError(f"{given[key].place(key) if key in given else 'configuration'}: {error}") from error
 
 
 def broker_config(values: Mapping[str, Any]) -> BrokerConfig:

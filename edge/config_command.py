@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from edge.config import AgentConfig, known_keys, load_with_places
+from edge.config import AgentConfig, known_keys, load_with_sources
 
 
 def add(commands: Any) -> None:
@@ -30,9 +30,10 @@ def add(commands: Any) -> None:
 
 
 def _load(arguments: argparse.Namespace) -> tuple[AgentConfig, dict[str, str]]:
+    """The configuration, and of each key that was given where its value stands."""
     file = arguments.config or os.environ.get("EDGE_AGENT_CONFIG")
-    config, places = load_with_places({}, file=Path(file) if file else None, environ=os.environ)
-    return config, dict(places)
+    config, given = load_with_sources({}, file=Path(file) if file else None, environ=os.environ)
+    return config, {key: source.place(key) for key, source in given.items()}
 
 
 def _check(arguments: argparse.Namespace) -> int:

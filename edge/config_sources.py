@@ -7,8 +7,9 @@ import difflib
 import os
 import tomllib
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,7 +84,7 @@ def from_file(file: Path, kinds: Kinds) -> Source:
         raise ConfigError(f"cannot read the configuration file {file}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not TOML: {error}") from error
-    return Source(_flat(tree, kinds), lambda key: f"{file}, line {line_of(key, text)}")
+    return Source(_flat(tree, kinds), lambda key: f"{file}, line {lines_of(text)[key]}")
 
 
 def from_environment(environ: Mapping[str, str], kinds: Kinds) -> Source:
@@ -109,33 +110,36 @@ def from_flags(flags: Mapping[str, Any]) -> Source:
     return Source({key: value for key, value in flags.items() if value is not None}, lambda _: "command line")
 
 
-def line_of(key: str, text: str) -> int:
-    """The line of a TOML text on which a key is set, from 1.
+@cache
+def lines_of(text: str) -> Mapping[str, int]:
+    """The line of a TOML text, from 1, on which each key and each section is first named.
 
-    The parser itself tells: the key is set by the first lines of the text that hold it, and its statement begins after
-    the last lines that do without and are TOML, too.
+    The parser itself tells: a key is set by the first lines of the text that hold it, and its statement begins after
+    the last lines that do without and are TOML, too. That takes as many readings as there are lines, so it is asked
+    only where somebody has to be told.
     """
-    lines = text.splitlines()
-    before = 0
+    lines, found, before = text.split("\n"), dict[str, int](), 0
     for count in range(1, len(lines) + 1):
         try:
             tree = tomllib.loads("\n".join(lines[:count]))
         except tomllib.TOMLDecodeError:
             continue  # ends inside a list or a text of several lines
-        if _holds(tree, key):
-            break
+        for key in _paths(tree):
+            if key not in found:
+                found[key] = 1 + next(at for at in range(before, count) if _says_something(lines[at]))
         before = count
-    while before < len(lines) - 1 and lines[before].split("#")[0].strip() == "":
-        before += 1
-    return before + 1
+    return found
 
 
-def _holds(tree: Any, key: str) -> bool:
-    for part in key.split("."):
-        if not isinstance(tree, dict) or part not in tree:
-            return False
-        tree = tree[part]
-    return True
+def _says_something(line: str) -> bool:
+    return line.split("#", maxsplit=1)[0].strip() != ""
+
+
+def _paths(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in tree.items():
+        yield prefix + name
+        if isinstance(value, dict):
+            yield from _paths(value, f"{prefix}{name}.")
 
 
 def _flat(tree: Mapping[str, Any], kinds: Kinds, prefix: str = "") -> dict[str, Any]:

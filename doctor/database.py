@@ -26,6 +26,10 @@ _MIGRATION_LOCK: Final = 0x78726179
 """PostgreSQL's advisory lock under which one process brings the tables up to date while others wait."""
 
 
+class StoreAwayError(DatabaseError):
+    """The database's server does not answer; the same call may succeed later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Writing:
     """A transaction that writes.
@@ -48,6 +52,7 @@ class Database:
     Raises:
         ConfigError: A URL of a database that is not supported, or its library is missing.
         DatabaseError: It cannot be used, is damaged, or was written by a newer version.
+        StoreAwayError: Its server does not answer.
     """
 
     def __init__(self, place: Path | str) -> None:
@@ -57,8 +62,11 @@ class Database:
         self._writer = self._engine.execution_options(writing=True)
         try:
             with self._translated():
+                _make_folder(url)
                 if not self._is_up_to_date():
                     self._bring_up_to_date()
+        except OSError as error:
+            raise self._unusable(error) from error
         except BaseException:
             self._engine.dispose()
             raise
@@ -101,13 +109,20 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (sa.exc.SQLAlchemyError, OSError) as error:
-            cause = getattr(error, "orig", None) or error
-            raise DatabaseError(
-                f"the store {self.name} cannot be used ({' '.join(str(cause).split())}); free disk space and mind "
-                "owner and mode, or see whether the server runs; if the file is damaged, keep it and name another "
-                "place with --store"
-            ) from error
+        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+            if self._engine.dialect.name == "postgresql":
+                raise StoreAwayError(
+                    f"the store {self.name} does not answer ({_in_one_line(error)}); see whether the server runs"
+                ) from error
+            raise self._unusable(error) from error
+        except sa.exc.SQLAlchemyError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> DatabaseError:
+        return DatabaseError(
+            f"the store {self.name} cannot be used ({_in_one_line(error)}); free disk space and mind owner and mode; "
+            "if it is damaged, keep it and name another place with --store"
+        )
 
     def _is_up_to_date(self) -> bool:
         with self._engine.begin() as connection:
@@ -151,6 +166,15 @@ def _url(place: Path | str) -> sa.URL:
             raise ConfigError(f"--store must be a SQLite file or a postgresql:// URL, got one of {other!r}")
 
 
+def _make_folder(url: sa.URL) -> None:
+    if url.drivername == "sqlite":
+        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
 def _engine(url: sa.URL) -> sa.Engine:
     if url.drivername != "sqlite":
         try:
@@ -159,7 +183,6 @@ def _engine(url: sa.URL) -> sa.Engine:
             raise ConfigError(f"PostgreSQL needs the extra 'postgres': {error}") from error
         sa.event.listen(engine, "connect", _prepare_postgresql)
         return engine
-    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S})
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)

@@ -141,6 +141,14 @@ def owed(connection: sa.Connection, *, after: int = 0) -> list[Owed]:
     ]
 
 
+def confirmed(connection: sa.Connection, *, after: int) -> list[tuple[str, str, str]]:
+    """Site, device and id of reports whose standing review the box has, of those that changed after a tick."""
+    query = sa.select(report.c.site, report.c.device, report.c.id).where(
+        report.c.changed > after, report.c.revision > 0, report.c.confirmed == report.c.revision
+    )
+    return [(row.site, row.device, row.id) for row in connection.execute(query)]
+
+
 def confirm(writing: Writing, site: str, device: str, report_id: str, revision: int) -> int | None:
     """Note that the box has a review; None if no such review was made, else the revision that stands.
 

@@ -29,6 +29,7 @@ from edge.errors import ConfigError
 from edge.messages import Report, Review
 
 _UNSHOWN_AT_ONCE = 100
+_CLEARED = "reviews_cleared_until"
 
 
 class Store(People):
@@ -146,6 +147,19 @@ class Store(People):
         """Note that the box has a review; the revision that stands, or None if no such review was made."""
         with self.database.writing() as writing:
             return reviews.confirm(writing, site, device, report_id, revision)
+
+    def reviews_to_clear(self) -> list[tuple[str, str, str]]:
+        """Site, device and id of reports whose review may lie at the broker still, although the box has it."""
+        with self.database.reading() as connection:
+            until = connection.scalar(sa.select(fact.c.value).where(fact.c.name == _CLEARED))
+            return reviews.confirmed(connection, after=int(until or 0))
+
+    def mark_cleared(self, tick: int) -> None:
+        """Note that the broker holds no review that was confirmed up to a tick."""
+        with self.database.writing() as writing:
+            known = fact.update().where(fact.c.name == _CLEARED).values(value=str(tick))
+            if writing.connection.execute(known).rowcount == 0:
+                writing.connection.execute(fact.insert().values(name=_CLEARED, value=str(tick)))
 
     def clinics(self) -> list[Clinic]:
         """The boxes as they last told."""

@@ -217,6 +217,11 @@ class Postgresql:
             connection.execute(f"CREATE SCHEMA inbox_{self._places}")
         return f"{self._url}?options=-csearch_path%3Dinbox_{self._places}"
 
+    def stop(self) -> None:
+        """End the server in order, whoever is connected; `run` starts it again."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(timeout=60)
+
     def end(self) -> None:
         """End the server, whoever is connected, and remove its files."""
         self._process.send_signal(signal.SIGQUIT)  # nobody needs its files again

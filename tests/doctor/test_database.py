@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from doctor import schema
-from doctor.database import Database
+from doctor.database import Database, StoreAwayError
 from doctor.migrations import HEAD
 from doctor.store import Store
 from edge.database import DatabaseError
@@ -92,7 +92,7 @@ def test_a_file_that_is_no_store_is_left_alone(tmp_path: Path):
 
 def test_a_server_that_is_not_there_is_named_without_its_password():
     """A password in a URL is in no message."""
-    with pytest.raises(DatabaseError, match=r"127\.0\.0\.1:1/inbox cannot be used") as told:
+    with pytest.raises(StoreAwayError, match=r"127\.0\.0\.1:1/inbox does not answer") as told:
         Database("postgresql://ada:secret@127.0.0.1:1/inbox")
 
     assert "secret" not in str(told.value)

@@ -12,6 +12,7 @@ from doctor.inbox import Inbox
 from doctor.rejected import Fault
 from doctor.requests import Command
 from doctor.reviews import Answer
+from doctor.store import Store
 from edge.broker import Line, Received
 from edge.config import BrokerConfig
 from edge.messages import Chunk, Confirmation, Receipt, Request, Response, Review, Status, decode, encode
@@ -29,11 +30,11 @@ def config(mosquitto) -> BrokerConfig:
 
 
 @pytest.fixture
-def running(config, store):
-    """Run an inbox in a thread for a while."""
+def running_on(config):
+    """Run an inbox in a thread for a while, over a store."""
 
     @contextmanager
-    def run():
+    def run(store: Store):
         stop, problems = Event(), []
 
         def work() -> None:
@@ -56,6 +57,12 @@ def running(config, store):
             assert (problems, thread.is_alive()) == ([], False)
 
     return run
+
+
+@pytest.fixture
+def running(running_on, store):
+    """Run an inbox in a thread for a while."""
+    return lambda: running_on(store)
 
 
 @pytest.fixture
@@ -163,6 +170,41 @@ def test_rubbish_does_not_stop_the_inbox(store, running, box, make_report):
 
     assert store.rejections() == {Fault.NOT_JSON: 1, Fault.NEWER_SCHEMA: 1, Fault.TOO_LARGE: 1}
     assert store.item(1).report == report
+
+
+def test_a_review_that_a_killed_inbox_left_at_the_broker_is_taken_away(
+    store, running, config, make_report, reader, monkeypatch
+):
+    """It had noted the box's confirmation, and was killed before it could say so to the broker."""
+    monkeypatch.setattr("doctor.inbox._SWEEP_EVERY_S", 0.2)
+    report = make_report()
+    store.add(report)
+    review = store.open_report(1, reader)
+    with Line(config, client_id="killed") as line:
+        line.publish(BOX.review(report.id), encode(review), retain=True)
+        line.next_event(5)
+    store.confirm(report.site, report.device, report.id, 1)
+
+    with running():
+        wait_until(lambda: store.reviews_to_clear() == [])
+
+    with Line(config, client_id="late", subscriptions=[BOX.review("+")]) as late:
+        assert late.next_event(0.5) is None
+
+
+def test_an_inbox_waits_for_its_database(postgresql, running_on, config, make_report):
+    """Nothing is acknowledged while the server is away, so nothing is lost."""
+    report = make_report()
+    with Store.open(postgresql.new_place()) as store, running_on(store):
+        postgresql.stop()
+        with Line(config, client_id="box-1", subscriptions=BOX.to_this_box) as line:
+            line.publish(BOX.report(report.id), encode(report))
+            nothing = line.next_event(1) and line.next_event(1)
+            postgresql.run()
+            receipt = decode(next_message(line, BOX.receipt(report.id), timeout_s=30).payload, Receipt)
+
+    assert nothing is None
+    assert receipt.id == report.id
 
 
 def test_an_inbox_outlives_its_broker(store, running, config, mosquitto, make_report):

@@ -6,6 +6,7 @@ from typing import Final
 from edge.checks.broker import broker_checks
 from edge.checks.check import Check, State
 from edge.checks.clinic import answers_check, page_check
+from edge.checks.doors import camera_check, dicom_check
 from edge.checks.machine import clock_check, state_checks, watch_checks
 from edge.checks.model import model_checks
 from edge.config import AgentConfig
@@ -16,6 +17,8 @@ Looks = Callable[[AgentConfig], Iterator[Check]]
 CHECKS: Final[tuple[Looks, ...]] = (
     model_checks,
     watch_checks,
+    dicom_check,
+    camera_check,
     state_checks,
     clock_check,
     page_check,

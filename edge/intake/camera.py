@@ -52,15 +52,9 @@ class PiFrames:
     """
 
     def __init__(self) -> None:
+        camera_class = _picamera2()
         try:
-            from picamera2 import Picamera2  # noqa: PLC0415 - see the module's docstring
-        except ImportError as error:
-            raise ConfigError(
-                f"camera.enabled is set and {error.name or 'picamera2'} is missing; on Raspberry Pi OS: "
-                "sudo apt-get install python3-picamera2, and give the virtual environment --system-site-packages"
-            ) from error
-        try:
-            self._camera: Any = Picamera2()
+            self._camera: Any = camera_class()
             self._camera.configure(self._camera.create_still_configuration())
             self._camera.start()
         except (RuntimeError, IndexError) as error:
@@ -85,6 +79,26 @@ class PiFrames:
         except RuntimeError as error:
             raise CameraError("the camera gave no picture; try again, and mind its cable") from error
         return frame[:, :, :3]
+
+
+def connected_cameras() -> int:
+    """How many cameras this machine has.
+
+    Raises:
+        ConfigError: libcamera or picamera2 is missing.
+    """
+    return len(_picamera2().global_camera_info())
+
+
+def _picamera2() -> Any:
+    try:
+        from picamera2 import Picamera2  # noqa: PLC0415 - see the module's docstring
+    except ImportError as error:
+        raise ConfigError(
+            f"camera.enabled is set and {error.name or 'picamera2'} is missing; on Raspberry Pi OS: "
+            "sudo apt-get install python3-picamera2, and give the virtual environment --system-site-packages"
+        ) from error
+    return Picamera2
 
 
 class Camera:

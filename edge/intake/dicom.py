@@ -39,6 +39,7 @@ _SLACK_BYTES: Final = 1024 * 1024
 """Of the association's own messages around the largest image."""
 _MAX_ASSOCIATIONS: Final = 8
 _NETWORK_TIMEOUT_S: Final = 60
+_ECHO_TIMEOUT_S: Final = 5
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,23 @@ class _Receiver:
     def rejected(_: Any) -> None:
         """Say that somebody was turned away; a title of theirs is not repeated, it can hold anything."""
         log.warning("turned a DICOM sender away: dicom.allowed lacks its AE title, or too many are connected")
+
+
+def echo(host: str, port: int, *, calling: str) -> bool:
+    """Whether somebody at the address answers as a DICOM node: a C-ECHO, or an association that is turned away.
+
+    Raises:
+        ConfigError: pynetdicom is not installed.
+    """
+    ae, _ = _application_entity(DicomConfig(ae_title=calling))
+    ae.acse_timeout = ae.network_timeout = ae.connection_timeout = _ECHO_TIMEOUT_S
+    ae.add_requested_context(_VERIFICATION)
+    association = ae.associate(host, port)
+    if not association.is_established:
+        return bool(association.is_rejected)
+    status = association.send_c_echo()
+    association.release()
+    return "Status" in status and status.Status == SUCCESS
 
 
 def transfer_syntaxes() -> list[str]:

@@ -48,6 +48,7 @@ class Attempts:
         for key in left:
             log.warning("the last run ended with a file in hand; it is read again, alone and behind the others")
             self.blame(key)
+        self._write_mark()
 
     def __enter__(self) -> Self:
         """Return the open memory."""

@@ -86,6 +86,18 @@ def test_the_heatmap_lies_exactly_over_the_picture_and_can_be_hidden(busy: str, 
     expect(film.locator(".heat")).to_be_visible()
 
 
+def test_on_a_phone_the_ladder_is_even_and_says_where_the_report_stands(busy: str, open_page):
+    """Five dots in equal steps; the words of the current one alone, whole and inside the card."""
+    page = open_page(busy, width=360, height=640)
+
+    for card in page.locator("article").all():
+        rungs, box = card.locator(".ladder li"), card.bounding_box()
+        assert len({round(rung.bounding_box()["width"]) for rung in rungs.all()}) == 1
+        words = card.locator("[aria-current=step] span").bounding_box()
+        assert box["x"] <= words["x"]
+        assert words["x"] + words["width"] <= box["x"] + box["width"]
+
+
 def test_a_new_picture_and_its_answer_appear_without_reloading(serve, put, outbox, open_page):
     """Up the ladder, rung by rung, while the nurse looks."""
     page = open_page(serve())

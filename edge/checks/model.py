@@ -7,13 +7,15 @@ from typing import Final
 
 from edge.bundle import Bundle, read_bundle
 from edge.checks.check import Check, all_skipped
-from edge.classify import DISTRIBUTIONS, Classifier
+from edge.classify import DISTRIBUTIONS, Classifier, installed_runtimes
 from edge.config import AgentConfig
 from edge.errors import BundleError, ConfigError
 from edge.golden import CURE, Golden, rerun
+from edge.operators import operators_of
 from edge.signature import Trust
 
 BUNDLE: Final = "bundle"
+OPERATORS: Final = "operators"
 RUNTIME: Final = "runtime"
 KNOWN: Final = "known pictures"
 
@@ -24,9 +26,10 @@ def model_checks(config: AgentConfig) -> Iterator[Check]:
         bundle = read_bundle(config.model_path, Trust.of(config.trust, allow_unsigned=config.allow_unsigned))
     except (BundleError, ConfigError) as error:
         yield Check.failed_with(BUNDLE, error)
-        yield from all_skipped((RUNTIME, KNOWN), "there is no bundle that may be run")
+        yield from all_skipped((OPERATORS, RUNTIME, KNOWN), "there is no bundle that may be run")
         return
     yield _bundle(bundle)
+    yield _operators(bundle, config)
     try:
         classifier = Classifier(bundle.model, runtime=config.runtime, threads=config.threads)
     except (BundleError, ConfigError) as error:
@@ -47,6 +50,37 @@ def _bundle(bundle: Bundle) -> Check:
     return Check.ok(
         BUNDLE, f"{bundle.model_id}, version {bundle.card.version}, signed by the trusted key {bundle.signer}"
     )
+
+
+def _operators(bundle: Bundle, config: AgentConfig) -> Check:
+    """Whether the model's operators are those of its card, and the runtime knows them."""
+    try:
+        found = operators_of(bundle.model)
+    except BundleError as error:
+        return Check.failed_with(OPERATORS, error)
+    listed = ", ".join(f"{name} {number}" for name, number in found.items())
+    card = bundle.card
+    if card.operators and card.operators != found:
+        stated = ", ".join(f"{name} {number}" for name, number in card.operators.items())
+        return Check.fail(
+            OPERATORS,
+            f"the model has {listed}, and its card speaks of {stated}",
+            cure="get the bundle anew from whoever made it",
+        )
+    runtime = next(iter(installed_runtimes()), "litert") if config.runtime == "auto" else config.runtime
+    if runtime == "tflite-runtime" and _parts(card.oldest_runtime) > _parts(version(DISTRIBUTIONS[runtime])):
+        return Check.fail(
+            OPERATORS,
+            f"the model needs TensorFlow Lite {card.oldest_runtime}, tflite-runtime has an older one",
+            cure="install ai-edge-litert and leave `runtime` at auto",
+        )
+    needed = f", known since TensorFlow Lite {card.oldest_runtime}" if card.oldest_runtime else ""
+    return Check.ok(OPERATORS, f"{listed}{needed}")
+
+
+def _parts(number: str) -> tuple[int, ...]:
+    """A version's numbers, for comparing; none of what is not said."""
+    return tuple(int(part) for part in number.split(".") if part.isdecimal())
 
 
 def _runtime(classifier: Classifier) -> Check:

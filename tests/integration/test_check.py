@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -267,4 +268,4 @@ def test_the_command_says_ready_or_not(agent: Any, mosquitto: Any, demo_bundle: 
     assert [document["ready"] for document in documents] == [True, False]
     assert {each["name"]: each["state"] for each in documents[1]["checks"]}["broker"] == "fail"
     assert any(line.startswith("FAIL    broker") for line in text.out)
-    assert text.err[-1] == "NOT READY: 1 of 12 checks failed"
+    assert re.fullmatch(r"NOT READY: 1 of \d+ checks failed", text.err[-1])

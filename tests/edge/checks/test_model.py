@@ -28,18 +28,18 @@ def test_a_signed_bundle_that_decides_as_it_should_is_all_right(demo_bundle: Pat
 
     found = list(model_checks(config))
 
-    assert [check.state.value for check in found] == ["ok", "ok", "ok"]
+    assert [check.state.value for check in found] == ["ok", "ok", "ok", "ok"]
     assert keys.key.fingerprint in found[0].text
-    assert "ai-edge-litert" in found[1].text
-    assert "with XNNPACK" in found[1].text
-    assert "8 known pictures" in found[2].text
+    assert "ai-edge-litert" in found[2].text
+    assert "with XNNPACK" in found[2].text
+    assert "8 known pictures" in found[3].text
 
 
 def test_an_unsigned_bundle_is_warned_of(demo_bundle: Path):
     """It runs, because that was allowed."""
     config = AgentConfig(model=str(demo_bundle), allow_unsigned=True)
 
-    assert states(config) == {"bundle": "warn", "runtime": "ok", "known pictures": "ok"}
+    assert states(config) == {"bundle": "warn", "operators": "ok", "runtime": "ok", "known pictures": "ok"}
 
 
 @pytest.mark.parametrize(("model", "complaint"), [("", "no model"), ("nowhere", "found nothing"), (None, "no key to")])
@@ -49,7 +49,7 @@ def test_without_a_bundle_that_may_run_nothing_is_loaded(demo_bundle: Path, mode
 
     assert complaint in found[0].text
     assert found[0].cure
-    assert [check.state.value for check in found] == ["fail", "skipped", "skipped"]
+    assert [check.state.value for check in found] == ["fail", "skipped", "skipped", "skipped"]
 
 
 def test_a_runtime_that_is_not_there_is_named(demo_bundle: Path, monkeypatch: pytest.MonkeyPatch):
@@ -62,8 +62,35 @@ def test_a_runtime_that_is_not_there_is_named(demo_bundle: Path, monkeypatch: py
 
     found = list(model_checks(AgentConfig(model=str(demo_bundle), allow_unsigned=True)))
 
-    assert [check.state.value for check in found] == ["warn", "fail", "skipped"]
-    assert found[1].cure == "pip install 'edge-xray[edge]'"
+    assert [check.state.value for check in found] == ["warn", "ok", "fail", "skipped"]
+    assert found[2].cure == "pip install 'edge-xray[edge]'"
+
+
+@pytest.mark.parametrize(
+    ("changes", "runtime", "complaint"),
+    [
+        ({"operators": {"CONV_2D": 99}}, "auto", "its card speaks of CONV_2D 99"),
+        (
+            {"oldest_runtime": "2.17.0"},
+            "tflite-runtime",
+            "tflite-runtime has an older one",
+        ),
+        ({"oldest_runtime": "2.17.0"}, "litert", None),
+        ({"oldest_runtime": "2.3.0"}, "tflite-runtime", None),
+    ],
+)
+def test_operators_are_held_against_card_and_runtime(
+    demo_bundle: Path, tmp_path: Path, changes: dict[str, object], runtime: str, complaint: str | None
+):
+    """A card that speaks of others, and a runtime that is too old for them."""
+    bundle = read_bundle(demo_bundle)
+    write_bundle(replace(bundle, card=msgspec.structs.replace(bundle.card, **changes)), tmp_path / "changed")
+    config = AgentConfig(model=str(tmp_path / "changed"), allow_unsigned=True, runtime=runtime)
+
+    check = next(check for check in model_checks(config) if check.name == "operators")
+
+    assert check.state == ("ok" if complaint is None else "fail")
+    assert complaint is None or complaint in check.text
 
 
 def test_a_box_that_decides_otherwise_fails(demo_bundle: Path, tmp_path: Path):

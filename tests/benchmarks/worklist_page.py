@@ -1,9 +1,10 @@
 """How long the doctor's pages take with many stored reports: the worklist, its filters, a report, over HTTP.
 
-    python tests/benchmarks/worklist_page.py [--reports N] [--rounds N] [--store FILE_OR_URL]
+    python tests/benchmarks/worklist_page.py [--reports N] [--rounds N] [--rate N] [--store FILE_OR_URL]
 
 Fills a fresh store (a file in a temporary folder unless named), serves the pages and asks for each of them in turn as a
-browser would, signed in. Prints one JSON document with median, p95 and n of each page in milliseconds.
+browser would, signed in; with `--rate`, so many more reports a second are stored meanwhile. Prints one JSON document
+with median, p95 and n of each page in milliseconds.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import httpx
 import msgspec
@@ -46,6 +47,15 @@ def fill(store: Store, count: int) -> None:
                 reports.add(writing, report)
 
 
+def keep_coming(store: Store, rate: float, first: int, stop: Event) -> None:
+    """Store so many reports a second until stopped."""
+    golden = msgspec.json.decode(GOLDEN.read_bytes(), type=Report)
+    number, start_s = first, time.monotonic()
+    while not stop.wait(max(0.0, start_s + (number - first) / rate - time.monotonic())):
+        store.add(msgspec.structs.replace(golden, id=f"{number:032x}", seq=number, patient=None, study=None))
+        number += 1
+
+
 def measure(client: httpx.Client, address: str, rounds: int) -> dict[str, float]:
     """Milliseconds of one page."""
     samples_ms = []
@@ -67,6 +77,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reports", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument(
+        "--rate", type=float, default=0.0, help="reports a second that arrive meanwhile (default: none)"
+    )
     parser.add_argument("--store", help="a fresh one")
     arguments = parser.parse_args()
     stop = Event()
@@ -91,9 +104,15 @@ def main() -> int:
                 "all": "/?view=all",
                 "report": f"/report/{arguments.reports // 2}",
             }
+            coming = Thread(target=keep_coming, args=(store, arguments.rate, arguments.reports, stop))
+            if arguments.rate:
+                coming.start()
             result = {name: measure(client, address, arguments.rounds) for name, address in pages.items()}
+            stop.set()
+            if arguments.rate:
+                coming.join()
     machine = {"machine": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    json.dump({"reports": arguments.reports, **machine, "pages": result}, sys.stdout, indent=2)
+    json.dump({"reports": arguments.reports, "rate": arguments.rate, **machine, "pages": result}, sys.stdout, indent=2)
     print()
     return 0
 

@@ -119,10 +119,8 @@ listen(main.dataset.cursor, { whileHidden: false }, async (change) => {
   const reply = await fetch(window.location.pathname, { headers: { "x-keep": "1" } }).catch(() => null);
   if (!reply?.ok) return;
   const page = new DOMParser().parseFromString(await reply.text(), "text/html");
-  for (const id of ["standing", "delivery"]) {
-    const [old, now] = [document.getElementById(id), page.getElementById(id)];
-    if (old && now && old.innerHTML !== now.innerHTML) old.replaceChildren(...now.childNodes);
-  }
+  const [old, now] = [document, page].map((one) => one.querySelector("#standing"));
+  if (old.innerHTML !== now.innerHTML) old.replaceChildren(...now.childNodes);
   const picture = page.querySelector(".film img");
   if (picture && !view) window.location.reload(); // the picture came after the report
 });

@@ -4,6 +4,7 @@ Every path is behind `access.Guarded`. The outbox is used in the thread that ser
 camera goes to another one.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any, Final
@@ -50,6 +51,7 @@ def make_app(box: Box, door: Door) -> ASGIApp:
             if box.open_pseudonyms is not None and box.page.show_patient:
                 pseudonyms = stack.enter_context(box.open_pseudonyms())
             app.state.frame, app.state.door = Frame(box, outbox, pseudonyms), door
+            app.state.uploads = asyncio.Semaphore(studies.AT_ONCE)
             yield
 
     app = Starlette(

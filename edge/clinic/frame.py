@@ -10,7 +10,7 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from edge.alarm import age, standing
+from edge.alarm import Level, age, standing
 from edge.clinic.box import Box
 from edge.clinic.views import Teller
 from edge.clinic.words import size
@@ -53,6 +53,8 @@ class Frame:
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
         """A page with its frame."""
         health, now = self.health(), datetime.now(UTC)
+        asked = self.teller().asked()
+        alarms = standing(health, self.box.line, unanswered_after=self.box.unanswered_after, now=now)
         text = (
             _templates()
             .get_template(template)
@@ -60,7 +62,9 @@ class Frame:
                 box=self.box,
                 notice=NOTICE,
                 health=health,
-                alarms=standing(health, self.box.line, unanswered_after=self.box.unanswered_after, now=now),
+                asked=asked,
+                alarms=alarms,
+                urgent=sum(len(card.asks) for card in asked) + sum(alarm.level is Level.NOW for alarm in alarms),
                 late=self._late(now) if health.unanswered else [],
                 path=request.url.path,
                 needs_password=self.box.page.password_file is not None,

@@ -1,5 +1,6 @@
 """`POST /studies`: pictures from the page's form, from drag and drop, or from a program."""
 
+import asyncio
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +14,10 @@ from edge.clinic.frame import Frame
 from edge.clinic.uploads import MAX_FILES, MAX_REQUEST_BYTES, Taken, UploadError, take
 from edge.messages import report_id
 
+AT_ONCE: Final = 2
+"""Requests that are read into memory at one time; further ones wait."""
+LONGEST_S: Final = 300.0
+"""For one request, its waiting included."""
 _MULTI_STATUS: Final = 207
 
 
@@ -20,9 +25,12 @@ async def receive(request: Request) -> Response:
     """Take what was sent, and say of each file what became of it."""
     frame: Frame = request.app.state.frame
     try:
-        taken = await _take_all(frame, Request(request.scope, _limited(request)))
+        async with asyncio.timeout(LONGEST_S), request.app.state.uploads:
+            taken = await _take_all(frame, Request(request.scope, _limited(request)))
     except UploadError as error:
         taken = [Taken("", error=str(error), status=error.status)]
+    except TimeoutError:
+        taken = [Taken("", error="This took too long. Keep the file and send it again.", status=408)]
     status = {each.status for each in taken}
     code = status.pop() if len(status) == 1 else _MULTI_STATUS
     links = [f"/reports/{report_id(each.sha256, frame.box.model.sha256)}" if each.sha256 else None for each in taken]

@@ -84,12 +84,10 @@ class Overview:
 
     Attributes:
         days: Newest first.
-        asked: Pictures for which the doctor asks for something that nobody has done, calls first.
         earlier: The number to go on from, or None at the end.
     """
 
     days: tuple[Day, ...]
-    asked: tuple[Card, ...]
     earlier: int | None
 
 
@@ -113,10 +111,13 @@ class Teller:
         """The pictures before a number, or the newest."""
         entries = self.outbox.recent(limit=PAGE_LENGTH + 1, before_seq=before)
         cards = [self.card(entry) for entry in entries[:PAGE_LENGTH]]
-        asking = map(self.card, self.outbox.asked_for(among=LOOK_BACK))
-        asked = sorted((card for card in asking if card.asks), key=lambda card: ASKS.index(card.asks[0]))
         earlier = cards[-1].number if len(entries) > PAGE_LENGTH else None
-        return Overview(days_of(cards, self.now), tuple(asked), earlier)
+        return Overview(days_of(cards, self.now), earlier)
+
+    def asked(self) -> list[Card]:
+        """Pictures for which the doctor asks for something that nobody has done, of any day; calls first."""
+        asking = map(self.card, self.outbox.asked_for(among=LOOK_BACK))
+        return sorted((card for card in asking if card.asks), key=lambda card: ASKS.index(card.asks[0]))
 
     def card(self, entry: Entry) -> Card:
         """One entry."""

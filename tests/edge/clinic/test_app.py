@@ -176,6 +176,21 @@ def test_a_disk_that_does_not_take_it_is_told(serve, error):
     assert answer.json()["files"][0]["report"] is None
 
 
+def test_a_sender_that_stalls_does_not_hold_up_the_others_for_ever(serve, monkeypatch):
+    """Its request ends after a while, and a whole one that has waited behind it is taken."""
+    monkeypatch.setattr(studies, "AT_ONCE", 1)
+    monkeypatch.setattr(studies, "LONGEST_S", 1.0)
+    address = serve().removeprefix("http://")
+    host, port = address.split(":")
+    with socket.create_connection((host, int(port))) as stalled:
+        stalled.sendall(f"POST /studies HTTP/1.1\r\nHost: {address}\r\nContent-Length: 1000\r\n\r\nabc".encode())
+        stalled.settimeout(20)
+        answer = stalled.recv(1000)
+    assert answer.startswith(b"HTTP/1.1 408")
+
+    assert httpx.post(f"http://{address}/studies", content=phantom(1).png()).status_code == 202
+
+
 def test_without_script_the_form_still_works(serve):
     """A browser without JavaScript gets a page that says what became of each file."""
     url = serve()
@@ -192,12 +207,14 @@ def test_what_was_done_is_called_out_no_more(serve, put):
     with httpx.Client(base_url=serve(), headers=HTML) as browser:
         before = browser.get("/").text
         stale = browser.post(f"/reports/{report}/done", data={"ask": "call", "revision": "1", "next": "/"})
+        everywhere = [browser.get(path).text for path in ("/health", "/quarantine", f"/reports/{report}")]
         done = browser.post(f"/reports/{report}/done", data={"ask": "call", "revision": "2", "next": "/"})
         after = browser.get("/").text
         put(7, review={"verdict": "agree", "call_back": True, "revision": 3})
         anew = browser.get("/").text
 
     assert [("Call the doctor now" in text) for text in (before, after, anew)] == [True, False, True]
+    assert all("Call the doctor now" in text for text in everywhere)
     assert (stale.status_code, done.status_code) == (409, 303)
 
 

@@ -63,6 +63,7 @@ def test_what_has_to_be_done_stands_first_and_large(busy: str, open_page):
     loud = page.locator("#alarms .now")
 
     expect(loud).to_have_count(3)
+    expect(page).to_have_title("(3) Chest X-rays · hill")
     expect(loud.nth(0)).to_contain_text("Call the doctor now")
     expect(loud.nth(1)).to_contain_text("Take the picture again")
     expect(loud.nth(2)).to_contain_text("1 picture has had no answer for more than 1 hour. Call the doctor.")

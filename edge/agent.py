@@ -22,7 +22,7 @@ from edge.attention import attending
 from edge.bundle import Bundle, read_bundle
 from edge.clock import clock_synced
 from edge.config import AgentConfig
-from edge.decoder import Decoder, Decoding, one_ahead
+from edge.decoder import Decoded, Decoder, Decoding, one_ahead
 from edge.doors import open_doors, watched_folders
 from edge.errors import BundleError, ConfigError, QuarantineError
 from edge.explain import as_rows
@@ -30,12 +30,11 @@ from edge.intake.folder import FolderIntake, check_watchable
 from edge.messages import Picture, Report, report_id
 from edge.notify import Pulse, Systemd, under_watch
 from edge.outbox import OUTBOX_NAME, Outbox
-from edge.preview import preview
 from edge.pseudonym import Pseudonyms, Tokens
 from edge.publishing import publishing, vitals_of
 from edge.reconnect import LineState
 from edge.signature import Trust
-from edge.study import Capture, Finding, Radiograph
+from edge.study import Capture, Finding
 
 ROOM_LOOK_S: Final = 5.0
 """How often a full outbox is looked at again."""
@@ -60,9 +59,7 @@ def run(config: AgentConfig, stop: Event) -> None:
     with (
         _only_agent(state_dir),
         Attempts(state_dir) as attempts,
-        Decoder(
-            attempts, timeout_s=config.decode.timeout_s, max_memory_bytes=config.decode.max_memory_bytes
-        ) as decoder,
+        _decoder(config, attempts) as decoder,
         open_outbox(config) as outbox,
         Pseudonyms(state_dir) as pseudonyms,
     ):
@@ -147,25 +144,32 @@ def process(
         if not wait_for_room(outbox, stop):
             return
         try:
-            capture, radiograph, decode_ms = decoding.result()
-            finding = assessor.assess(radiograph)
+            decoded = decoding.result()
+            finding = assessor.assess(decoded.radiograph)
         except QuarantineError as error:
             if intake.set_aside(decoding.arrival, error):
                 log.warning("set aside image=%s: %s", decoding.arrival.key[:12], error)
             decoding.end()
             continue
         decoding.end()
-        if (claimed := intake.claim(capture)) is None:
+        if (claimed := intake.claim(decoded.capture)) is None:
             continue  # changed since it was read, or another box was quicker
-        picture = preview(radiograph, max_bytes=config.preview.max_bytes, blank=config.privacy.regions)
         tokens = pseudonyms.tokens(claimed.identity if config.privacy.tokens else None)
-        report = report_of(
-            claimed, radiograph, finding, assessor, config, decode_ms=decode_ms, picture=picture, tokens=tokens
-        )
+        report = report_of(claimed, decoded, finding, assessor, config, tokens=tokens)
         place = intake.archive_place(claimed, known=outbox.place(report.id))
-        is_new = outbox.put(report, preview=picture, place=place)  # durable from here on
+        is_new = outbox.put(report, preview=decoded.preview, place=place)  # durable from here on
         intake.settle(claimed, place)  # only now may the original move
         log_finding(report, is_new=is_new)
+
+
+def _decoder(config: AgentConfig, attempts: Attempts) -> Decoder:
+    return Decoder(
+        attempts,
+        timeout_s=config.decode.timeout_s,
+        max_memory_bytes=config.decode.max_memory_bytes,
+        max_preview_bytes=config.preview.max_bytes,
+        blank=config.privacy.regions,
+    )
 
 
 def wait_for_room(outbox: Outbox, stop: Event) -> bool:
@@ -192,15 +196,7 @@ def open_outbox(config: AgentConfig) -> Outbox:
 
 
 def report_of(
-    capture: Capture,
-    radiograph: Radiograph,
-    finding: Finding,
-    assessor: Assessor,
-    config: AgentConfig,
-    *,
-    decode_ms: float,
-    picture: bytes | None,
-    tokens: Tokens,
+    capture: Capture, decoded: Decoded, finding: Finding, assessor: Assessor, config: AgentConfig, *, tokens: Tokens
 ) -> Report:
     """What the doctor gets to know of one image. Neither its name nor its place is part of it."""
     return Report(
@@ -219,11 +215,11 @@ def report_of(
         guard=finding.guard,
         reason=finding.reason,
         model=assessor.identity,
-        timings_ms={"decode": decode_ms, **finding.timings_ms},
+        timings_ms={"decode": decoded.decode_ms, **finding.timings_ms},
         picture=Picture(
-            width_px=radiograph.pixels.shape[1],
-            height_px=radiograph.pixels.shape[0],
-            preview_bytes=0 if picture is None else len(picture),
+            width_px=decoded.radiograph.pixels.shape[1],
+            height_px=decoded.radiograph.pixels.shape[0],
+            preview_bytes=len(decoded.preview or b""),
             sha256=capture.sha256,
         ),
         patient=tokens.patient,

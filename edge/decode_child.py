@@ -1,9 +1,9 @@
 """The process in which pictures are decoded, so that a file that crashes, hangs or swells a decoder ends nothing else.
 
 Started by `edge.decoder` as `python -m edge.decode_child BYTES`. It takes paths on stdin and answers on stdout, one
-after the other: four bytes of length, an `Answer` as JSON, then the pixels. It writes nothing else anywhere, because
-what a decoder complains about may quote a patient's name. Invariant: it never needs more memory than it was given, and
-it is gone as soon as the agent is.
+after the other: four bytes of length, an `Answer` as JSON, then the pixels and the preview. It writes nothing else
+anywhere, because what a decoder complains about may quote a patient's name. Invariant: it never needs more memory than
+it was given, and it is gone as soon as the agent is.
 """
 
 import ctypes
@@ -19,9 +19,11 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from edge.config_delivery import Region
 from edge.decode import MAX_SIZE_BYTES, read
 from edge.errors import QuarantineError
 from edge.pixels import TOO_MUCH_MEMORY
+from edge.preview import preview
 from edge.study import Identity, Radiograph, sha256_of
 
 LENGTH_BYTES: Final = 4
@@ -34,10 +36,14 @@ class Task(msgspec.Struct, frozen=True):
     Attributes:
         path: The file; as bytes, because not every file's name is text.
         whole: Whether a large JPEG keeps its size.
+        max_preview_bytes: So large may the preview be that is made, too; 0 for none.
+        blank: Regions to blacken in the preview, as fractions of width and height.
     """
 
     path: bytes
     whole: bool = False
+    max_preview_bytes: int = 0
+    blank: tuple[Region, ...] = ()
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +57,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         width_px: Likewise.
         media_type: As in `Radiograph`, like the three below.
         decode_ms: How long reading and decoding took.
+        preview_bytes: Size of the JPEG that follows behind the pixels; 0 where none does.
     """
 
     error: str | None = None
@@ -63,6 +70,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     source_width_px: int = 0
     source_height_px: int = 0
     decode_ms: float = 0.0
+    preview_bytes: int = 0
 
 
 def main() -> None:
@@ -71,26 +79,33 @@ def main() -> None:
     _end_with_parent()
     _limit_memory(int(sys.argv[1]))
     for task in _frames(tasks):
-        answer, radiograph = _answer(msgspec.json.decode(task, type=Task))
+        answer, radiograph, picture = _answer(msgspec.json.decode(task, type=Task))
         header = msgspec.json.encode(answer)
         _write(answers, len(header).to_bytes(LENGTH_BYTES, "big") + header)
         if radiograph is not None:
             _write(answers, np.ascontiguousarray(radiograph.pixels).data.cast("B"))
+        _write(answers, picture)
 
 
-def _answer(task: Task) -> tuple[Answer, Radiograph | None]:
-    start_s = time.perf_counter()
+def _answer(task: Task) -> tuple[Answer, Radiograph | None, bytes]:
     try:
-        with Path(os.fsdecode(task.path)).open("rb") as file:
-            # Exactly as much as there is: `read` sets aside what it is asked for.
-            content = file.read(min(os.fstat(file.fileno()).st_size, MAX_SIZE_BYTES) + 1)
-        radiograph, identity = read(content, whole=task.whole)
+        return _answer_with_picture(task)
     except OSError as error:
-        return Answer(error=f"expected a readable image file: {error.strerror}"), None
+        return Answer(error=f"expected a readable image file: {error.strerror}"), None, b""
     except MemoryError:
-        return Answer(error=TOO_MUCH_MEMORY), None
+        return Answer(error=TOO_MUCH_MEMORY), None, b""
     except QuarantineError as error:
-        return Answer(error=str(error)), None
+        return Answer(error=str(error)), None, b""
+
+
+def _answer_with_picture(task: Task) -> tuple[Answer, Radiograph, bytes]:
+    start_s = time.perf_counter()
+    with Path(os.fsdecode(task.path)).open("rb") as file:
+        # Exactly as much as there is: `read` sets aside what it is asked for.
+        content = file.read(min(os.fstat(file.fileno()).st_size, MAX_SIZE_BYTES) + 1)
+    radiograph, identity = read(content, whole=task.whole)
+    decode_ms = round((time.perf_counter() - start_s) * 1000, 2)
+    picture = preview(radiograph, max_bytes=task.max_preview_bytes, blank=task.blank) or b""
     height_px, width_px = radiograph.pixels.shape
     answer = Answer(
         sha256=sha256_of(content),
@@ -101,9 +116,10 @@ def _answer(task: Task) -> tuple[Answer, Radiograph | None]:
         source_mode=radiograph.source_mode,
         source_width_px=radiograph.source_width_px,
         source_height_px=radiograph.source_height_px,
-        decode_ms=round((time.perf_counter() - start_s) * 1000, 2),
+        decode_ms=decode_ms,
+        preview_bytes=len(picture),
     )
-    return answer, radiograph
+    return answer, radiograph, picture
 
 
 def _quiet_pipes() -> tuple[int, int]:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
@@ -20,6 +21,7 @@ import msgspec
 import numpy as np
 
 from edge.attempts import MAX_TRIES, Attempts
+from edge.config_delivery import Region
 from edge.decode_child import LENGTH_BYTES, Answer, Task
 from edge.errors import PoisonError, RetryError, UnreadableImageError
 from edge.study import Arrival, Capture, Radiograph
@@ -35,6 +37,23 @@ class ChildError(RetryError):
     """The child died or had to be killed; the next one may fare better."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """What the child made of one file.
+
+    Attributes:
+        capture: The file, as read.
+        radiograph: Its picture.
+        preview: A small JPEG of it; None where none is wanted, or none that is worth seeing fits.
+        decode_ms: How long reading and decoding took.
+    """
+
+    capture: Capture
+    radiograph: Radiograph
+    preview: bytes | None
+    decode_ms: float
+
+
 class Decoder:
     """A child process that decodes one file at a time; a new one is started when it dies.
 
@@ -42,12 +61,24 @@ class Decoder:
         attempts: Who is blamed for a death.
         timeout_s: A file that takes longer is given up, and the child killed.
         max_memory_bytes: What a picture may take beyond the child itself.
+        max_preview_bytes: So large may a preview be; 0 for none.
+        blank: Regions to blacken in previews, as fractions of width and height.
     """
 
-    def __init__(self, attempts: Attempts, *, timeout_s: float, max_memory_bytes: int) -> None:
+    def __init__(
+        self,
+        attempts: Attempts,
+        *,
+        timeout_s: float,
+        max_memory_bytes: int,
+        max_preview_bytes: int = 0,
+        blank: tuple[Region, ...] = (),
+    ) -> None:
         self._attempts = attempts
         self._timeout_s = timeout_s
         self._max_memory_bytes = max_memory_bytes
+        self._max_preview_bytes = max_preview_bytes
+        self._blank = blank
         self._child = self._new_child()
 
     def __enter__(self) -> Self:
@@ -73,16 +104,19 @@ class Decoder:
         Raises:
             ChildError: It is dead.
         """
-        task = msgspec.json.encode(Task(os.fsencode(arrival.path)))
+        task = msgspec.json.encode(
+            Task(os.fsencode(arrival.path), max_preview_bytes=self._max_preview_bytes, blank=self._blank)
+        )
         try:
             os.write(self._to_child, len(task).to_bytes(LENGTH_BYTES, "big") + task)
         except BrokenPipeError as error:
             raise ChildError(self._cause_of_death()) from error
 
-    def answer(self, since_s: float) -> tuple[Answer, Radiograph | None]:
+    def answer(self, arrival: Arrival, since_s: float) -> Decoded | UnreadableImageError:
         """Wait for the child's answer.
 
         Args:
+            arrival: What it was asked for.
             since_s: Monotonic time at which it was asked.
 
         Raises:
@@ -94,15 +128,18 @@ class Decoder:
             raise ChildError("gave an answer that makes no sense")
         answer = msgspec.json.decode(self._read(length, deadline_s), type=Answer)
         if answer.error is not None:
-            return answer, None
+            return UnreadableImageError(answer.error)
         pixels = np.frombuffer(self._read(answer.height_px * answer.width_px, deadline_s), np.uint8)
-        return answer, Radiograph(
+        preview = bytes(self._read(answer.preview_bytes, deadline_s))
+        radiograph = Radiograph(
             pixels=pixels.reshape(answer.height_px, answer.width_px),
             media_type=answer.media_type,
             source_mode=answer.source_mode,
             source_width_px=answer.source_width_px,
             source_height_px=answer.source_height_px,
         )
+        capture = Capture(arrival, answer.sha256, answer.identity)
+        return Decoded(capture, radiograph, preview or None, answer.decode_ms)
 
     def blame(self, arrival: Arrival, error: ChildError) -> None:
         """Replace the child, and note on whose account.
@@ -180,7 +217,7 @@ class Decoding:
         self.arrival: Final = arrival
         self._decoder = decoder
         self._since_s = 0.0
-        self._outcome: tuple[Capture, Radiograph, float] | UnreadableImageError | PoisonError | None = None
+        self._outcome: Decoded | UnreadableImageError | PoisonError | None = None
 
     def begin(self) -> None:
         """Hand the file to the child, unless it is poison."""
@@ -194,17 +231,12 @@ class Decoding:
         """Wait until the child is done with the file, and free for the next."""
         while self._outcome is None:
             try:
-                answer, radiograph = self._decoder.answer(self._since_s)
+                self._outcome = self._decoder.answer(self.arrival, self._since_s)
             except ChildError as error:
                 self._try_again(error)
-                continue
-            if radiograph is None:
-                self._outcome = UnreadableImageError(answer.error)
-            else:
-                self._outcome = Capture(self.arrival, answer.sha256, answer.identity), radiograph, answer.decode_ms
 
-    def result(self) -> tuple[Capture, Radiograph, float]:
-        """The capture, its picture, and the milliseconds it took.
+    def result(self) -> Decoded:
+        """What the child made of it.
 
         Raises:
             UnreadableImageError: The file is no picture.

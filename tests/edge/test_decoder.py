@@ -15,6 +15,7 @@ from edge.decode import decode
 from edge.decoder import Decoder, one_ahead
 from edge.errors import PoisonError, UnreadableImageError
 from edge.phantom import phantom
+from edge.preview import preview
 from edge.study import Arrival, sha256_of
 
 MIB = 1024 * 1024
@@ -50,19 +51,30 @@ def test_a_picture_comes_back_as_it_would_without_a_child(decoder: Decoder, tmp_
     """Pixel for pixel, with the hash of the file."""
     content = phantom(1).png()
 
-    capture, radiograph, decode_ms = decoder.start(arrival(tmp_path / "a.png", content)).result()
+    decoded = decoder.start(arrival(tmp_path / "a.png", content)).result()
 
+    radiograph = decoded.radiograph
     assert np.array_equal(radiograph.pixels, decode(content).pixels)
     assert (radiograph.media_type, radiograph.source_width_px) == ("image/png", radiograph.pixels.shape[1])
-    assert (capture.sha256, capture.identity) == (sha256_of(content), None)
-    assert decode_ms > 0
+    assert (decoded.capture.sha256, decoded.capture.identity) == (sha256_of(content), None)
+    assert decoded.preview is None
+    assert decoded.decode_ms > 0
+
+
+def test_the_child_makes_the_preview_too(attempts: Attempts, tmp_path: Path):
+    """The very one that would be made here, with the same regions black."""
+    content, blank = phantom(1).png(), ((0.0, 0.0, 0.5, 0.1),)
+    with Decoder(attempts, timeout_s=10, max_memory_bytes=256 * MIB, max_preview_bytes=20_000, blank=blank) as decoder:
+        decoded = decoder.start(arrival(tmp_path / "a.png", content)).result()
+
+    assert decoded.preview == preview(decode(content), max_bytes=20_000, blank=blank)
 
 
 def test_a_name_that_is_no_text_is_read(decoder: Decoder, tmp_path: Path):
     """A file's name is bytes."""
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n.png"))
 
-    assert decoder.start(arrival(path, phantom(1).png())).result()[1].pixels.size > 0
+    assert decoder.start(arrival(path, phantom(1).png())).result().radiograph.pixels.size > 0
 
 
 @pytest.mark.parametrize(("content", "complaint"), [(b"text", "none of them"), (b"", "empty file"), (None, "No such")])

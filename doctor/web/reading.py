@@ -12,7 +12,7 @@ from doctor.web.picture import full_state
 from doctor.web.visit import Visit
 from doctor.worklist import Filter, Item
 from edge.errors import MessageError
-from edge.messages import Report, Review
+from edge.messages import Picture, Report, Review
 from edge.study import INCONCLUSIVE
 
 _GAUGE_WIDTH: Final = 400
@@ -137,7 +137,7 @@ def _page(
         review=review,
         address=f"/report/{item.number}",
         cursor=cursor,
-        picture=report.picture if item.has_preview else None,
+        picture=report.picture if item.has_preview and _is_drawable(report.picture) else None,
         no_picture=_no_picture(report),
         gauge=_gauge(report),
         reason=reason_of(report, item.urgency),
@@ -159,6 +159,10 @@ _WARNINGS: Final = {
     Mark.NOT_VALIDATED: "Nobody has said what this model was measured on.",
     Mark.CLOCK: "The box's clock was not set: trust the order of its images, not their times.",
 }
+
+
+def _is_drawable(picture: Picture | None) -> bool:
+    return picture is not None and picture.width_px > 0 and picture.height_px > 0
 
 
 def _no_picture(report: Report) -> str:

@@ -203,6 +203,32 @@ def test_the_first_load_is_small(pages, open_page, reader, arrive):
     assert 0 < sum(received) < FIRST_LOAD_BYTES
 
 
+def test_a_journey_without_a_line(desk, pages, arrive, store):
+    """What was kept opens without a line, and counts as opened by nobody; signing out leaves nothing of it behind."""
+    number = arrive(1)
+    page = desk()
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    page.reload()
+    page.get_by_role("button", name="Keep for offline").click()
+    expect(page.locator("#along")).to_have_text("1 kept on this device")
+    page.context.set_offline(True)
+
+    page.goto(f"{pages.address}/")
+    expect(page.locator("[data-offline]")).to_be_visible()
+    page.locator("a.row").click()
+    page.wait_for_selector(".film:not([hidden])")
+    assert page.locator(".film img").evaluate("img => img.naturalWidth") > 0
+    page.context.set_offline(False)
+    assert store.item(number).unread
+    page.goto(f"{pages.address}/")
+    page.wait_for_selector(".lamp.on")
+    page.locator(".bar summary").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/login")
+
+    assert [name for name in page.evaluate("caches.keys()") if name.startswith("kept")] == []
+
+
 def test_the_list_can_be_read_without_scripts(pages, open_page, reader, arrive):
     """A browser that runs none still shows what there is, and opens it."""
     arrive(1)

@@ -19,8 +19,9 @@ from converter.material import Material, Part, read_material
 from converter.metadata import with_metadata
 from converter.package import Conversion, about, make_bundle
 from converter.parity import measure
+from converter.pooling import as_shipped
 from converter.quantize import float_model, quantize
-from converter.refit import keep, refit, refit_schedule
+from converter.refit import int8_features, keep, refit, refit_schedule
 from edge.bundle import Bundle, write_bundle, write_new
 from edge.errors import BundleError
 from trainer.clock import Clock
@@ -85,9 +86,11 @@ def convert(order: Order) -> dict[str, Any]:
         first = quantize(trained.trunk, trained.head, sample)
     schedule = refit_schedule(trained.training.recipe, order.seed)
     with clock.stage("refit"):
-        head = refit(trained.head, first, material.learned, schedule, order.cache)
+        features = int8_features(first, material.learned, order.cache)
+        head = refit(trained.head, features, material.learned.targets, schedule)
+        written = as_shipped(head, features, trained.training.operating_point.temperature)
     with clock.stage("quantize all"):
-        shipped = with_metadata(quantize(trained.trunk, head, sample), about(trained.training))
+        shipped = with_metadata(quantize(trained.trunk, written, sample), about(trained.training))
     with clock.stage("compare"):
         bundle = _examined(shipped, head, material, schedule=schedule, calibration_images=len(positions), order=order)
     with clock.stage("guard"):
@@ -101,6 +104,10 @@ def convert(order: Order) -> dict[str, Any]:
             write_new(float_model(trained.trunk, trained.head), path)
         write_bundle(bundle, order.out)
     log.info("wrote %s, %s, %s", order.out, bundle.model_id, _signed_by(bundle))
+    return _summary(bundle, order, clock)
+
+
+def _summary(bundle: Bundle, order: Order, clock: Clock) -> dict[str, Any]:
     return {
         "bundle": str(order.out),
         "model": bundle.model_id,

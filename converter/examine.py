@@ -8,7 +8,7 @@ import msgspec
 
 from converter.material import Material, read_material
 from converter.parity import measure
-from converter.refit import KEPT, OTHER, SAME, Refitted, find, refit
+from converter.refit import KEPT, OTHER, SAME, Refitted, find, int8_features, refit
 from edge.bundle import Bundle, Parity, read_bundle
 from edge.errors import DataError
 from trainer.heads import Schedule
@@ -61,7 +61,8 @@ def _refitted(bundle: Bundle, material: Material, cache: Path) -> Refitted:
     if kept is not None:
         return Refitted(kept, KEPT)
     schedule = Schedule(**{name: facts[name] for name in ("epochs", "batch", "learning_rate", "seed")})
-    head = refit(material.trained.head, bundle.model, material.learned, schedule, cache)
+    features = int8_features(bundle.model, material.learned, cache)
+    head = refit(material.trained.head, features, material.learned.targets, schedule)
     return Refitted(head, SAME if hash_of(head) == digest else OTHER)
 
 

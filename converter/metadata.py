@@ -15,17 +15,15 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from converter.flatbuffer import bytes_of, tree_of
 from edge.preprocess import SIDE_PX
 
 ENTRY: Final = "TFLITE_METADATA"
 LABELS_NAME: Final = "labels.txt"
 
-_MODEL_IDENTIFIER: Final = b"TFL3"
 _METADATA_IDENTIFIER: Final = b"M001"
 _PARSER_VERSION: Final = "1.0.0"
 """The oldest metadata parser that knows all fields used here."""
-_ALIGNMENT: Final = 16
-"""Bytes, as TFLite's `schema.fbs` forces it on a tensor's data."""
 _RGB: Final = 1
 _IMAGE: Final = 2
 _NORMALIZATION: Final = 1
@@ -59,15 +57,12 @@ def with_metadata(model: bytes, about: About) -> bytes:
         model: Content of a `.tflite` without metadata, an image in, logits and features out.
         about: What to say.
     """
-    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
+    tree = tree_of(model)
     graph = tree.subgraphs[0]
     outputs = [len(graph.tensors[index].shape) for index in graph.outputs]
-    tree.buffers = [_Aligned(buffer.data) for buffer in tree.buffers]
-    tree.buffers.append(_Aligned(np.frombuffer(_metadata(about, outputs), np.uint8)))
+    tree.buffers.append(schema.BufferT(data=np.frombuffer(_metadata(about, outputs), np.uint8)))
     tree.metadata.append(schema.MetadataT(name=ENTRY, buffer=len(tree.buffers) - 1))
-    builder = flatbuffers.Builder(len(model) + len(model) // 64)
-    builder.Finish(tree.Pack(builder), _MODEL_IDENTIFIER)
-    return _with_file(bytes(builder.Output()), LABELS_NAME, "".join(f"{label}\n" for label in about.labels))
+    return _with_file(bytes_of(tree), LABELS_NAME, "".join(f"{label}\n" for label in about.labels))
 
 
 def _with_file(content: bytes, name: str, text: str) -> bytes:
@@ -156,21 +151,3 @@ class _Tables:
         for slot, (kind, value) in numbers.items():
             getattr(self.builder, f"Prepend{kind}Slot")(slot, value, 0)
         return self.builder.EndObject()
-
-
-class _Aligned(schema.BufferT):  # type: ignore[misc]  # the schema has no types
-    """A tensor's data at the alignment that the generated code forgets."""
-
-    def Pack(self, builder: Any) -> int:  # noqa: N802 - the generated code's name
-        """Write the buffer."""
-        data = None
-        if self.data is not None:
-            content = self.data.tobytes()
-            builder.StartVector(1, len(content), _ALIGNMENT)
-            builder.head -= len(content)
-            builder.Bytes[builder.head : builder.head + len(content)] = content
-            data = builder.EndVector()
-        schema.BufferStart(builder)
-        if data is not None:
-            schema.BufferAddData(builder, data)
-        return schema.BufferEnd(builder)

@@ -72,11 +72,16 @@ def int8_features(model: bytes, part: Part, cache: Path) -> Rows:
     return cached_features(part.pixels, part.keys, compute, store)
 
 
-def refit(head: Any, model: bytes, learned: Part, schedule: Schedule, cache: Path) -> Any:
-    """Fit a copy of the trained head on the int8 features of the training images, on int8's grid of weights."""
-    features = int8_features(model, learned, cache)
-    fitted = fit_head(learning_on_grid(head), [features], learned.targets, schedule, what="refitting")
-    return settled(fitted, head)
+def refit(head: Any, features: Rows, targets: npt.NDArray[np.int64], schedule: Schedule) -> Any:
+    """Fit a copy of the trained head on the int8 features of the training images, on int8's grid of weights.
+
+    Args:
+        head: The trained head.
+        features: What `int8_features` says, `(n, 7, 7, C) float32`.
+        targets: `(n,)`, index of each image's label.
+        schedule: How long and how fast.
+    """
+    return settled(fit_head(learning_on_grid(head), [features], targets, schedule, what="refitting"), head)
 
 
 def keep(head: Any, cache: Path) -> str:

@@ -37,6 +37,16 @@ def add_account(visit: Visit) -> Response:
     return _page(visit, done=f"{form['reader']} can sign in now.")
 
 
+def disable_account(visit: Visit) -> Response:
+    """Let somebody in no more, from this moment on."""
+    name = visit.form.get("name", "")
+    try:
+        visit.desk.store.disable_account(name, by=visit.account)
+    except AccountError as error:
+        return _page(visit, problem=str(error), status=_UNPROCESSABLE)
+    return _page(visit, done=f"{name} can sign in no more.")
+
+
 def ask_box(visit: Visit) -> Response:
     """Ask a box to examine itself, or to start anew."""
     form = visit.form

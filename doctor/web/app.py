@@ -69,6 +69,7 @@ def _routes() -> list[Route]:
         Route("/events", events, methods=get),
         Route("/admin", signed_in(admin.show, Role.ADMIN), methods=get),
         Route("/admin/account", signed_in(admin.add_account, Role.ADMIN), methods=post),
+        Route("/admin/account/disable", signed_in(admin.disable_account, Role.ADMIN), methods=post),
         Route("/admin/box", signed_in(admin.ask_box, Role.ADMIN), methods=post),
         Route("/admin/audit", signed_in(admin.verify, Role.ADMIN), methods=post),
         Route("/account", signed_in(door.password), methods=both),

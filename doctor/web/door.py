@@ -1,7 +1,7 @@
 """The door: signing in and out, the first account, a new password, and what stands in where there is no line."""
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -59,7 +59,7 @@ async def sign_in(request: Request) -> Response:
 
 
 def _sign_in_page(request: Request, *, name: str = "", problem: str = "", status: int = HTTPStatus.OK) -> Response:
-    fields = (_Field(name="name", label="Name", autocomplete="username", value=name), _PASSWORD)
+    fields = (replace(_NAME, value=name), _PASSWORD)
     content = plain(heading="Sign in", fields=fields, button="Sign in", problem=problem)
     return page(request, "door.html.j2", status=status, **content)
 
@@ -103,7 +103,7 @@ def password(visit: Visit) -> Response:
     content = plain(
         heading="Password",
         text=f"Signed in as {visit.account.name}. The clinics see: {visit.account.reader}.",
-        fields=(_PASSWORD, _NEW),
+        fields=(replace(_PASSWORD, label="Password until now"), _NEW),
         button="Change it",
         problem=problem,
         done=done,
@@ -149,14 +149,7 @@ def offline(request: Request) -> Response:
 
 
 def _filled(field: _Field, form: dict[str, str]) -> _Field:
-    return _Field(
-        name=field.name,
-        label=field.label,
-        autocomplete=field.autocomplete,
-        value=form.get(field.name, ""),
-        longest=field.longest,
-        hint=field.hint,
-    )
+    return replace(field, value=form.get(field.name, ""))
 
 
 def _enter(desk: Desk, session: str) -> Response:

@@ -6,6 +6,7 @@ line says how far it was, and misses nothing.
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -77,16 +78,19 @@ class Newsroom:
     async def stream(self, after: int, desk: Desk, session: str) -> AsyncIterator[str]:
         """Events from a cursor on, until the page goes, the session ends or the server does."""
         yield f"retry: {_RETRY_MS}\n\n"
+        checked_s = time.monotonic()
         while not self._stop.is_set():
             news = self._news
+            if time.monotonic() - checked_s > _SIGN_OF_LIFE_S:
+                if await run_in_threadpool(desk.store.account_of, session) is None:
+                    return
+                checked_s = time.monotonic()
             if self._cursor > after:
                 changes, urgent = await run_in_threadpool(self._look_closer, after)
                 after = changes.cursor
                 if changes.reports or changes.clinics:
                     yield _event(changes, urgent)
             elif not await _is_told(news):
-                if await run_in_threadpool(desk.store.account_of, session) is None:
-                    return
                 yield ": still here\n\n"
 
     def _look_closer(self, after: int) -> tuple[Changes, list[Item]]:

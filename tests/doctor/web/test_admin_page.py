@@ -89,6 +89,18 @@ def test_an_account_is_added_and_can_sign_in(page, pages):
         assert client.get("/admin").status_code == 403
 
 
+def test_a_disabled_account_is_out_at_once(page, pages, reader):
+    """Its open session, too; one's own account is not offered."""
+    with pages.client(reader) as client:
+        page.reload()
+
+        page.get_by_role("button", name="Disable ada").click()
+
+        expect(page.locator(".flash.good")).to_contain_text("ada can sign in no more")
+        assert client.get("/").status_code == 303
+    assert page.get_by_role("button", name="Disable").count() == 0
+
+
 def test_the_log_is_verified_on_request(page):
     """And says so."""
     page.get_by_role("button", name="Verify the whole log").click()

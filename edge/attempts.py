@@ -19,6 +19,8 @@ from edge.durable import write_durably
 from edge.errors import EdgeXrayError, StopError
 
 MAX_TRIES: Final = 3
+_MARK_BYTES: Final = 256
+"""Room for the few files that are in hand at once."""
 _IN_HAND: Final = "in-hand"
 _TRIES: Final = "tries.json"
 
@@ -88,8 +90,8 @@ class Attempts:
     def _write_mark(self) -> None:
         text = "".join(f"{key}\n" for key in self._in_hand).encode("ascii")
         with _writing():
-            os.ftruncate(self._mark, 0)
-            os.pwrite(self._mark, text, 0)
+            # One write of one length: nothing of an earlier mark stays, and there is no moment without one.
+            os.pwrite(self._mark, text.ljust(_MARK_BYTES), 0)
             if self._cautious:
                 os.fdatasync(self._mark)
 

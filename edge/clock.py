@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from functools import cache
 from typing import Final
 
 _TIMEX_BYTES: Final = 256
@@ -13,5 +14,10 @@ def clock_synced() -> bool:
     """Whether the kernel's clock is kept in step with a time server, whichever program does it (adjtimex(2))."""
     if sys.platform != "linux":
         return False
-    state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+    state = _libc().adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
     return bool(0 <= state != _TIME_ERROR)
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)

@@ -105,6 +105,7 @@ class FolderIntake:
         self._attempts = attempts
         self._seen: dict[Path, _Sighting] = {}
         self._warned: set[Path] = set()
+        self._made: set[Path] = set()
         self._scans = 0
 
     def arrivals(self, stop: Event) -> Iterator[Arrival | None]:
@@ -228,11 +229,14 @@ class FolderIntake:
 
     def _move(self, path: Path, sighting: _Sighting, place: Path, reason: str | None = None) -> bool:
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
+            if place.parent not in self._made:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                self._made.add(place.parent)
             if reason is not None:
                 reason_path(place).write_text(reason, encoding="utf-8")
             path.rename(place)
         except FileNotFoundError:
+            self._made.discard(place.parent)  # which may be gone itself
             return False  # another box has it, or somebody took it away
         except OSError as error:
             # The trace says no more than this line.

@@ -1,12 +1,12 @@
 """Throw damaged input at what meets the outside: pictures, configurations, messages, bundles.
 
-    python tests/fuzz/campaign.py decode|config|messages|bundle [--inputs N] [--seed N] [--engine random|atheris]
+    python tests/fuzz/campaign.py decode|config|messages|bundle [--inputs N] [--seed N] [--seconds S] [--engine E]
 
 Every input must be taken, or refused with the error that says so; anything else ends the campaign with the input in a
-file. `random` damages valid inputs: bits, bytes, pieces, lengths, and words that mean something to a parser; pictures
-go through the agent's own decoder, so a child that dies is counted and the campaign, like the agent, goes on. `atheris`
-looks for new paths through the code and needs that package, which is no dependency of the project; pictures are then
-decoded in this process. Prints one JSON document.
+file. The engine `random` damages valid inputs: bits, bytes, pieces, lengths, and words that mean something to a parser;
+pictures go through the agent's own decoder, so a child that dies is counted and the campaign, like the agent, goes on.
+`atheris` looks for new paths through the code and needs that package, which is no dependency of the project; pictures
+are then decoded in this process. Prints one JSON document.
 """
 
 import argparse
@@ -226,10 +226,12 @@ def prepare(name: str, folder: Path, stack: ExitStack, *, in_child: bool) -> tup
     return open_bundle, bundle_seeds()
 
 
-def run_random(target: Target, seeds: list[bytes], inputs: int, seed: int) -> Counter[str]:
+def run_random(target: Target, seeds: list[bytes], inputs: int, seed: int, seconds: float) -> Counter[str]:
     """Damage, throw, count."""
     luck, outcomes = random.Random(seed), Counter[str]()
     for _ in range(inputs):
+        if time.monotonic() - STARTED_S > seconds:
+            break
         content = damage(luck.choice(seeds), luck, seeds)
         try:
             outcomes[target(content)] += 1
@@ -276,6 +278,9 @@ def main() -> None:
     parser.add_argument("target", choices=("decode", "config", "messages", "bundle"))
     parser.add_argument("--inputs", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), help="stop after so long; go on with a new --seed"
+    )
     parser.add_argument("--engine", choices=("random", "atheris"), default="random")
     options = parser.parse_args()
     logging.disable(logging.WARNING)  # each child's death is a warning
@@ -285,7 +290,7 @@ def main() -> None:
         if options.engine == "atheris":
             run_atheris(target, seeds, options.inputs, options.seed, folder)
         else:
-            print_result("random", run_random(target, seeds, options.inputs, options.seed))
+            print_result("random", run_random(target, seeds, options.inputs, options.seed, options.seconds))
 
 
 if __name__ == "__main__":

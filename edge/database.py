@@ -95,20 +95,28 @@ class Database:
             raise DatabaseError(self._trouble % error) from error
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, synced: bool = True) -> Iterator[None]:
         """Make the statements inside durable together, with one sync to the disk, or not at all.
+
+        Args:
+            synced: Unless set, a power cut may take the transaction, wholly; the end of the process does not.
 
         Raises:
             DatabaseError: They did not reach the disk; nothing has changed.
         """
-        self.execute("BEGIN IMMEDIATE")
+        if not synced:
+            self.execute("PRAGMA synchronous = NORMAL")
         try:
+            self.execute("BEGIN IMMEDIATE")
             yield
             self.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:  # SQLite has rolled back by itself where the disk was full
                 self._connection.execute("ROLLBACK")
             raise
+        finally:
+            if not synced:
+                self.execute("PRAGMA synchronous = FULL")
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -28,9 +28,11 @@ HEALTH_LOOK_S: Final = 5.0
 HEALTH_EVERY_S: Final = 300.0
 MAX_PREVIEWS_IN_FLIGHT: Final = 2
 """A new report waits behind no more of them on a slow line."""
-BATCH: Final = 500
-"""Marks made durable with one sync to the disk; those a power cut takes cost one repetition each."""
-HOLD_S: Final = 0.05
+REPORTS_IN_HAND: Final = 100
+"""Handed to paho, which has so many as the broker allows under way, and the next one ready when one is acknowledged."""
+BATCH: Final = 1000
+"""Marks written in one transaction."""
+HOLD_S: Final = 0.25
 """So long a mark waits for others at most, and not at all when nothing is under way."""
 
 Note = Callable[[], None]
@@ -57,15 +59,17 @@ class Exchange:
         self._line = line
         self._outbox = outbox
         self._address = address
+        self._receipts = address.receipt("")
         self._vitals = vitals
         self._desk = desk
-        few, many = MAX_PREVIEWS_IN_FLIGHT, MAX_IN_FLIGHT - MAX_PREVIEWS_IN_FLIGHT
+        few, many = MAX_PREVIEWS_IN_FLIGHT, REPORTS_IN_HAND
         self._reports = Stream(line, outbox, address, kind=Kind.REPORT, window=many, batch=BATCH, resend=resend)
         self._previews = Stream(line, outbox, address, kind=Kind.PREVIEW, window=few, batch=few, resend=resend)
         self._rounds = outbox.rounds()
         self._look_at_s = 0.0
         self._told: dict[int, str] = {}  # token -> what was said; nothing hangs on the answer
         self._notes: list[Note] = []  # to be written down together
+        self._must_last = False  # whether one of them is more than a mark whose loss costs a repetition
         self._afterwards: list[Note] = []  # to be done once they are
         self._written_s = 0.0
         self._health: Health | None = None
@@ -157,6 +161,7 @@ class Exchange:
     def _take(self, event: Acknowledged | Received) -> None:
         match event:
             case Received():
+                self._must_last |= not event.topic.startswith(self._receipts)
                 self._notes.append(partial(self._note, event))
             case Acknowledged(token, refusal) if token in self._told:
                 what = self._told.pop(token)
@@ -172,12 +177,17 @@ class Exchange:
                         log.error("%s. It is kept. %s", said, self._cure())
 
     def _write_down(self) -> None:
-        """Make what was noted durable with one sync to the disk; only then tell whoever waits for it."""
+        """Make what was noted durable, all at once; only then tell whoever waits for it.
+
+        What a doctor said is synced to the disk. Marks of what was sent and received are left to the system: a power
+        cut that takes them costs a repetition of each, and the receipts come again.
+        """
         notes, self._notes = self._notes, []
         self._written_s = time.monotonic()
         if not notes:
             return
-        with self._outbox.transaction():
+        must_last, self._must_last = self._must_last, False
+        with self._outbox.transaction(synced=must_last):
             for note in notes:
                 note()
         afterwards, self._afterwards = self._afterwards, []

@@ -7,6 +7,7 @@ it. What changes something is taken only from the page itself or from a program 
 import base64
 import binascii
 import hmac
+import re
 import secrets
 import time
 from collections import defaultdict, deque
@@ -29,6 +30,8 @@ MAX_WRONG: Final = 5
 WRONG_S: Final = 60.0
 _MAX_SESSIONS: Final = 1000
 _MAX_CALLERS: Final = 1000
+_PATH: Final = re.compile(r"/(?!/)[A-Za-z0-9._/-]*")
+"""Of this page. Everything else is left out: browsers drop tabs, turn backslashes, and take two slashes for a host."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS: Final = {
     "content-security-policy": "default-src 'self'; object-src 'none'; base-uri 'none'; "
@@ -171,20 +174,22 @@ def address_of(connection: HTTPConnection) -> str:
 
 def local_path(text: str) -> str:
     """A path of this page to go to; anything that could lead elsewhere is the first page."""
-    parts = urlsplit(text)
-    is_ours = text.startswith("/") and not text.startswith("//") and "\\" not in text
-    return parts.path if is_ours and not parts.scheme and not parts.netloc else "/"
+    path = text.partition("?")[0]
+    return path if _PATH.fullmatch(path) else "/"
 
 
 def _host(headers: Headers) -> str:
-    return urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    try:
+        return urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    except ValueError:  # a bracket without its like
+        return ""
 
 
 def _is_foreign(headers: Headers) -> bool:
     """Whether a browser says that another site's page sent this; a program that is no browser says nothing."""
     origin = headers.get("origin")
     if origin is not None:
-        return urlsplit(origin).netloc != headers.get("host")
+        return origin.partition("://")[2] != headers.get("host")
     return headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}
 
 

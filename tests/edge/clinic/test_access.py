@@ -68,6 +68,8 @@ def test_a_foreign_site_cannot_make_a_browser_send_anything(serve):
 
     assert sent(origin="https://evil.example") == 403
     assert sent(origin="null") == 403
+    assert sent(origin="http://[") == 403
+    assert sent(origin=f"http://{host}.evil.example") == 403
     assert sent(**{"sec-fetch-site": "cross-site"}) == 403
     assert sent(origin=f"http://{host}") == 400  # an empty file: it came in
     assert sent() == 400
@@ -78,6 +80,8 @@ def test_without_a_password_no_foreign_name_leads_to_the_page(serve):
     url = serve()
 
     assert httpx.get(url, headers={"host": "evil.example"}).status_code == 421
+    assert httpx.get(url, headers={"host": "127.0.0.1.evil.example"}).status_code == 421
+    assert httpx.get(url, headers={"host": "[::1"}).status_code == 421
     assert httpx.get(url, headers={"host": "localhost:1"}).status_code == 200
 
 
@@ -127,6 +131,8 @@ def test_a_session_ends_with_its_time():
         ("//evil.example/", "/"),
         ("https://evil.example/", "/"),
         ("/\\evil.example", "/"),
+        ("//[", "/"),
+        ("/\t/evil.example", "/"),
         ("", "/"),
     ],
 )

@@ -153,8 +153,7 @@ class FolderIntake:
 
     def settle(self, capture: Capture, place: Path) -> None:
         """Move an original to its place in the archive. Call it only once its report is durable."""
-        if (sighting := self._unchanged(capture.arrival.path)) is not None:
-            self._move(capture.arrival.path, sighting, place)
+        self._move(capture.arrival.path, self._seen[capture.arrival.path], place)
 
     def set_aside(self, arrival: Arrival, error: QuarantineError) -> bool:
         """Quarantine a file that cannot be used, with the reason beside it.

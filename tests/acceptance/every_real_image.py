@@ -126,19 +126,21 @@ def run(options: argparse.Namespace, folder: Path, stack: ExitStack) -> dict[str
     seconds = round(time.monotonic() - started_s, 1)
     time.sleep(QUIET_S)
     reports = [json.loads(line) for line in inbox.read_bytes().splitlines()]
+    counts = {"dropped": len(dropped), "of them different": len(ids), "sent by storescu": len(sent)}
+    return counts | compare(folder, reports, ids, len(sent)) | {"seconds to the last report": seconds}
+
+
+def compare(folder: Path, reports: list[dict[str, object]], ids: set[str], sent: int) -> dict[str, object]:
+    """What is missing, double or set aside."""
     arrived = Counter(report["id"] for report in reports)
-    archived = [path for place in folder.rglob("archive") for path in place.iterdir()]
+    by_dicom = sum(report["origin"] == "dicom" for report in reports)
     return {
-        "dropped": len(dropped),
-        "of them different": len(ids),
-        "sent by storescu": len(sent),
         "reports": len(reports),
-        "missing": len(ids - set(arrived)) + max(0, len(sent) - sum(r["origin"] == "dicom" for r in reports)),
+        "missing": len(ids - set(arrived)) + max(0, sent - by_dicom),
         "double": sum(count > 1 for count in arrived.values()),
-        "originals archived": len(archived),
+        "originals archived": sum(1 for place in folder.rglob("archive") for _ in place.iterdir()),
         "set aside": len(list(folder.rglob("*.reason.txt"))),
         "decisions": dict(Counter(report["decision"] for report in reports)),
-        "seconds to the last report": seconds,
     }
 
 

@@ -55,7 +55,7 @@ class InOrder(keras.utils.PyDataset):
         super().__init__()
         self._rows, self._onehot, self._batch = rows, keras.utils.to_categorical(targets), batch
         self._generator = np.random.default_rng(seed)
-        self.on_epoch_end()
+        self._order = np.arange(len(rows))  # of the batches that Keras looks at before it begins
 
     def __len__(self) -> int:
         """Batches of an epoch."""
@@ -66,8 +66,8 @@ class InOrder(keras.utils.PyDataset):
         chosen = self._order[index * self._batch : (index + 1) * self._batch]
         return self._rows[chosen].astype(np.float32), self._onehot[chosen]
 
-    def on_epoch_end(self) -> None:
-        """Shuffle."""
+    def on_epoch_begin(self) -> None:
+        """Shuffle here: `fit` also ends an epoch before the first one, and would shuffle once too often."""
         self._order = self._generator.permutation(len(self._rows))
 
 

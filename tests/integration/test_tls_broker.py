@@ -186,16 +186,60 @@ def test_a_box_reads_nothing_but_its_own_receipts(connect: Callable[..., Line]) 
         ("inbox", BOX_1.status),
         ("watch", BOX_1.receipt(REPORT)),
         ("watch", BOX_1.report(REPORT)),
+        ("box-2", BOX_1.preview(REPORT)),
+        ("box-2", BOX_1.confirmation(REPORT)),
+        ("box-2", BOX_1.response("image")),
+        ("box-2", BOX_1.health),
+        ("box-2", BOX_1.card),
+        ("box-1", BOX_1.review(REPORT)),
+        ("box-1", BOX_1.request("restart")),
+        ("inbox", BOX_1.confirmation(REPORT)),
+        ("inbox", BOX_1.response("image")),
+        ("watch", BOX_1.request("restart")),
         ("box-1", "xray/v2/clinic/box-1/report/1"),
         ("box-1", "elsewhere"),
     ],
 )
 def test_nobody_writes_what_is_not_theirs(connect: Callable[..., Line], who: str, topic: str) -> None:
-    """A box writes its own reports and status, the inbox receipts, an onlooker nothing; the rest is refused."""
+    """A box writes what is its own, the inbox what it says to boxes, an onlooker nothing; the rest is refused."""
     with connect(who) as line:
         line.publish(topic, b"{}")
 
         assert first(line, Acknowledged).refusal == "Not authorized"
+
+
+def test_everybody_writes_what_is_theirs(connect: Callable[..., Line]) -> None:
+    """A box all that it says of itself and its reports, the inbox all that it says to a box."""
+    of_box = [BOX_1.status, BOX_1.health, BOX_1.card, BOX_1.report(REPORT), BOX_1.preview(REPORT)]
+    of_box += [BOX_1.confirmation(REPORT), BOX_1.response("image")]
+    of_inbox = [BOX_1.receipt(REPORT), BOX_1.review(REPORT), BOX_1.request("image")]
+    refusals = {}
+
+    for who, topics in (("box-1", of_box), ("inbox", of_inbox)):
+        with connect(who) as line:
+            for topic in topics:
+                line.publish(topic, b"{}")
+                refusals[topic] = first(line, Acknowledged).refusal
+
+    assert set(refusals.values()) == {None}
+    assert len(refusals) == 10
+
+
+def test_a_box_hears_its_own_reviews_and_requests_alone(connect: Callable[..., Line]) -> None:
+    """What the doctor says to another box is not for it."""
+    other = Address("xray", "clinic", "box-2")
+    with (
+        connect("box-2", subscriptions=["xray/v1/+/+/review/+", "xray/v1/+/+/request/+"]) as curious,
+        connect("inbox") as inbox,
+    ):
+        for topic in (BOX_1.review(REPORT), BOX_1.request("restart"), other.review(REPORT), other.request("restart")):
+            inbox.publish(topic, b"{}")
+            assert first(inbox, Acknowledged).refusal is None
+
+        heard = [first(curious, Received).topic, first(curious, Received).topic]
+
+        assert heard == [other.review(REPORT), other.request("restart")]
+        assert first(curious, Received, timeout_s=0.5) is None
 
 
 def test_the_last_will_of_an_impostor_is_not_published(

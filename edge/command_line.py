@@ -17,6 +17,8 @@ from edge.errors import EdgeXrayError
 LOG_FORMAT: Final = "%(asctime)sZ %(levelname)s %(name)s %(message)s"
 _LOG_TIME: Final = "%Y-%m-%dT%H:%M:%S"
 PACKAGES: Final = ("edge", "trainer", "converter", "doctor")
+_RUN_BY_PYTHON_M: Final = "__main__"
+"""What the command's own module is called, and so its log, under `python -m`."""
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("text", "json")
 
@@ -100,7 +102,7 @@ def log_to_stderr(level: str, form: str = "text") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(LOG_FORMAT, _LOG_TIME))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    for package in PACKAGES:
+    for package in (*PACKAGES, _RUN_BY_PYTHON_M):
         logging.getLogger(package).setLevel(level.upper())
 
 

@@ -51,3 +51,13 @@ def test_text_lines_are_for_people(capsys):
     logging.getLogger("edge.agent").info("finding id=ab", extra={"fields": {"id": "ab"}})
 
     assert capsys.readouterr().err.endswith("Z INFO edge.agent finding id=ab\n")
+
+
+def test_a_command_run_by_python_m_logs_like_any_other(capsys):
+    """Its own module is then called __main__; a library's line of the same level stays away."""
+    log_to_stderr("info")
+
+    logging.getLogger("__main__").info("wrote model.keras")
+    logging.getLogger("some.library").info("chatter")
+
+    assert capsys.readouterr().err.endswith("INFO __main__ wrote model.keras\n")

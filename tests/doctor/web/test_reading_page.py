@@ -16,7 +16,7 @@ from doctor.reviews import Answer
 from doctor.schema import session
 from edge.messages import Chunk, ModelIdentity, Response
 
-SIZES = [(360, 640), (1440, 900)]
+WINDOWS = [(360, 640, "dark"), (1440, 900, "light")]
 SCRIPT = "<script>document.title = 'run'</script><img src=x onerror=\"document.title = 'run'\">"
 
 
@@ -331,8 +331,7 @@ def test_earlier_images_of_the_patient_lead_to_them(read, arrive):
     page.wait_for_url(f"**/report/{earlier}")
 
 
-@pytest.mark.parametrize(("width", "height"), SIZES)
-@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize(("width", "height", "theme"), WINDOWS)
 def test_the_page_fits_and_can_be_read_by_everybody(
     read, arrive, accessibility_faults, sideways_scroll, width: int, height: int, theme: str
 ):

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from doctor.accounts import Account
 from edge.messages import Status
 
-SIZES = [(360, 640), (1440, 900)]
+WINDOWS = [(360, 640, "dark"), (1440, 900, "light")]
 FIRST_LOAD_BYTES = 200_000
 
 
@@ -168,8 +168,7 @@ def test_a_long_list_goes_on(desk, arrive):
     assert sorted(first + second) == list(range(1, 61))
 
 
-@pytest.mark.parametrize(("width", "height"), SIZES)
-@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize(("width", "height", "theme"), WINDOWS)
 def test_the_list_fits_and_can_be_read_by_everybody(
     desk, arrive, accessibility_faults, sideways_scroll, width: int, height: int, theme: str
 ):

@@ -239,7 +239,9 @@ def _memory_samples(pid: int, watched: Path, images: int) -> Iterator[tuple[int,
             time.sleep(0.2)
         both = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
         infos = [one.memory_full_info() for one in both]
-        yield done, round(sum(i.rss for i in infos) / 1e6, 1), round(sum(i.pss for i in infos) / 1e6, 1)
+        sample = done, round(sum(i.rss for i in infos) / 1e6, 1), round(sum(i.pss for i in infos) / 1e6, 1)
+        print(sample, file=sys.stderr, flush=True)
+        yield sample
 
 
 def main() -> int:

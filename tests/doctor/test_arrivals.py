@@ -140,6 +140,14 @@ def test_rubbish_of_every_kind_is_named(store, send, topic, payload, fault):
     assert store.rejections() == {fault: 1}
 
 
+def test_a_text_that_a_database_refuses_stops_nothing(store, send):
+    """PostgreSQL's texts hold no NUL; SQLite's do, and nobody has asked."""
+    said = send(f"{BOX}/response/image", b'{"transaction": "t\\u0000", "at": "2026-01-02T03:04:05Z"}')
+
+    assert said == ()
+    assert sum(store.rejections().values()) == 1
+
+
 def test_a_report_that_comes_again_with_another_finding_changes_nothing(store, send, make_report):
     """The first stands, the box gets its receipt, and the admin sees it."""
     send(f"{BOX}/report/{ID}", encode(make_report(1)))

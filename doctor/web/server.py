@@ -7,7 +7,7 @@ from threading import Event, Thread
 from typing import Final
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from edge.errors import ConfigError
 
@@ -58,7 +58,7 @@ def address_of(taken: socket.socket) -> str:
 
 
 @contextmanager
-def served(app: Starlette, taken: socket.socket, *, stop: Event) -> Iterator[None]:
+def served(app: ASGIApp, taken: socket.socket, *, stop: Event) -> Iterator[None]:
     """Serve the pages while the block runs.
 
     Args:

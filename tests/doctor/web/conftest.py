@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from doctor import accounts
 from doctor.accounts import Account, Role
@@ -75,12 +76,30 @@ def preview_of(seed: int) -> tuple[bytes, tuple[int, int]]:
     return content.getvalue(), (gray.shape[1], gray.shape[0])
 
 
+class Counted:
+    """An application, and how many bytes of bodies it has sent, compressed as they went over the line."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.sent_bytes = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on."""
+
+        async def count(message: Message) -> None:
+            self.sent_bytes += len(message.get("body", b""))
+            await send(message)
+
+        await self._app(scope, receive, count)
+
+
 @dataclass(frozen=True, slots=True)
 class Pages:
     """The pages as a browser finds them."""
 
     address: str
     store: Store
+    line: Counted
 
     @contextmanager
     def client(self, account: Account | None = None) -> Iterator[httpx.Client]:
@@ -105,11 +124,9 @@ class Pages:
 def pages(store: Store) -> Iterator[Pages]:
     """The pages over the store, on a free port."""
     stop = Event()
-    with (
-        server.listening("127.0.0.1", 0) as taken,
-        server.served(make_app(store, setup=SETUP, stop=stop), taken, stop=stop),
-    ):
-        yield Pages(server.address_of(taken), store)
+    line = Counted(make_app(store, setup=SETUP, stop=stop))
+    with server.listening("127.0.0.1", 0) as taken, server.served(line, taken, stop=stop):
+        yield Pages(server.address_of(taken), store, line)
 
 
 @pytest.fixture

@@ -261,6 +261,15 @@ def wait_for_a_receipt(boxes: list[Box], timeout_s: float = 5) -> bool:
     return False
 
 
+def start_and_kill(inbox: Inbox, boxes: list[Box], luck: random.Random) -> bool:
+    """Start an inbox and kill it at a random moment; says whether it had come to its work."""
+    inbox.start()
+    at_work = luck.random() < AT_WORK and wait_for_a_receipt(boxes)
+    time.sleep(luck.uniform(0, 0.1 if at_work else 0.5))
+    inbox.kill()
+    return at_work
+
+
 def wait_until_settled(boxes: list[Box], store: Store, timeout_s: float = 120) -> None:
     """Let a last inbox, which nobody kills, finish."""
     deadline_s = time.monotonic() + timeout_s
@@ -294,15 +303,7 @@ def campaign(kills: int, kind: str, seed: int) -> dict[str, object]:
         stack.callback(inbox.close)
         for thread in (*boxes, doctor):
             thread.start()
-        at_work = 0
-        for _ in range(kills):
-            inbox.start()
-            if luck.random() < AT_WORK:
-                at_work += wait_for_a_receipt(boxes)
-                time.sleep(luck.uniform(0, 0.1))
-            else:
-                time.sleep(luck.uniform(0, 0.5))
-            inbox.kill()
+        at_work = sum(start_and_kill(inbox, boxes, luck) for _ in range(kills))
         inbox.start()
         time.sleep(1)
         doctor.ended.set()

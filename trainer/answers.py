@@ -23,13 +23,10 @@ from trainer.store import Rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Answers:
-    """A model's answers about some images.
+class Reading:
+    """How a model's outputs are read, whichever file it came from.
 
     Attributes:
-        images: The images.
-        pixels: Theirs, `(n, 224, 224, 3) uint8, RGB, 0-255`.
-        logits: `(n, labels) float32`.
         labels: In the order of the logits.
         positive: The label that is looked for.
         temperature: The logits are divided by this before they become probabilities.
@@ -39,9 +36,6 @@ class Answers:
         head: The layers behind it.
     """
 
-    images: Dataset
-    pixels: Rows
-    logits: npt.NDArray[np.float32]
     labels: tuple[str, ...]
     positive: str
     temperature: float
@@ -51,15 +45,32 @@ class Answers:
     head: Head
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Answers:
+    """A model's answers about some images.
+
+    Attributes:
+        images: The images.
+        pixels: Theirs, `(n, 224, 224, 3) uint8, RGB, 0-255`.
+        logits: `(n, labels) float32`.
+        reading: How these are read.
+    """
+
+    images: Dataset
+    pixels: Rows
+    logits: npt.NDArray[np.float32]
+    reading: Reading
+
+
 def metrics_of(answers: Answers) -> Metrics:
     """Hold the answers against the truth."""
     return evaluate(
-        softmax(answers.logits, answers.temperature),
-        answers.images.targets(answers.labels),
-        answers.labels,
-        answers.positive,
-        answers.threshold,
-        band=answers.band,
+        softmax(answers.logits, answers.reading.temperature),
+        answers.images.targets(answers.reading.labels),
+        answers.reading.labels,
+        answers.reading.positive,
+        answers.reading.threshold,
+        band=answers.reading.band,
         uncalibrated=softmax(answers.logits),
         patients=[item.patient for item in answers.images.items],
         sources=[item.source for item in answers.images.items],
@@ -68,20 +79,20 @@ def metrics_of(answers: Answers) -> Metrics:
 
 def evidence_of(answers: Answers) -> Evidence:
     """Collect what the report shows, with a look at where the model looked when it was wrong."""
-    targets = answers.images.targets(answers.labels)
+    targets = answers.images.targets(answers.reading.labels)
     wrong = mistakes(
         answers.logits,
         targets,
-        answers.labels.index(answers.positive),
-        temperature=answers.temperature,
-        threshold=answers.threshold,
+        answers.reading.labels.index(answers.reading.positive),
+        temperature=answers.reading.temperature,
+        threshold=answers.reading.threshold,
     )
     thumbnails = answers.pixels.take(wrong.positions)
     return Evidence(
         files=tuple(item.file for item in answers.images.items),
         targets=targets,
         logits=answers.logits,
-        temperature=answers.temperature,
+        temperature=answers.reading.temperature,
         sources=tuple(item.source for item in answers.images.items),
         shown=wrong.positions,
         thumbnails=thumbnails,
@@ -108,7 +119,9 @@ def _looked_at(
 ) -> npt.NDArray[np.float32]:
     """Heatmaps of the labels that were called, `(m, 7, 7) float32`."""
     parts = [
-        heatmaps(answers.features(pixels[start : start + BATCH]), answers.head, called[start : start + BATCH])
+        heatmaps(
+            answers.reading.features(pixels[start : start + BATCH]), answers.reading.head, called[start : start + BATCH]
+        )
         for start in range(0, len(pixels), BATCH)
     ]
     return np.concatenate(parts) if parts else np.empty((0, 1, 1), np.float32)

@@ -16,10 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bundle import TRAINED_ON_DIGITS, read_bundle
-from edge.classify import Classifier, Head
-from edge.decide import Band
+from edge.classify import Classifier
 from edge.errors import ConfigError, DataError
-from trainer.answers import Answers, evidence_of, features_of_bundle, features_of_trunk, metrics_of
+from trainer.answers import Answers, Reading, evidence_of, features_of_bundle, features_of_trunk, metrics_of
 from trainer.clock import Clock
 from trainer.dataset import Dataset, named, read_dataset
 from trainer.explain import head_of
@@ -40,27 +39,15 @@ class Examinee:
 
     Attributes:
         facts: For `metrics.json`: recipe, backbone, head, split, seed, model.
-        labels: In the order of the outputs.
-        positive: The label that is looked for.
-        temperature: The logits are divided by this before they become probabilities.
-        threshold: The positive label is decided from this probability on.
-        band: Where a picture is called inconclusive instead.
         learned: First `TRAINED_ON_DIGITS` of the SHA-256 of each image it learned from.
         logits: Dataset, its pixels and the cache's root -> `(n, labels) float32`.
-        features: Pixels, `(m, 224, 224, 3) uint8`, -> the last feature map, `(m, 7, 7, C) float32`.
-        head: The layers behind it.
+        reading: How these are read.
     """
 
     facts: dict[str, Any]
-    labels: tuple[str, ...]
-    positive: str
-    temperature: float
-    threshold: float
-    band: Band
     learned: frozenset[str]
     logits: Callable[[Dataset, Rows, Path], npt.NDArray[np.float32]]
-    features: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
-    head: Head
+    reading: Reading
 
 
 def examine(path: Path, data: Path, *, out: Path, cache: Path, skip_bad: bool) -> dict[str, Any]:
@@ -127,15 +114,17 @@ def _read_model(path: Path) -> Examinee:
 
     return Examinee(
         facts=facts,
-        labels=training.labels,
-        positive=training.positive,
-        temperature=point.temperature,
-        threshold=point.threshold,
-        band=point.band,
         learned=frozenset(key[:TRAINED_ON_DIGITS] for key in (*split.train, *split.validation)),
         logits=logits,
-        features=features_of_trunk(trained.trunk),
-        head=head_of(trained.head),
+        reading=Reading(
+            labels=training.labels,
+            positive=training.positive,
+            temperature=point.temperature,
+            threshold=point.threshold,
+            band=point.band,
+            features=features_of_trunk(trained.trunk),
+            head=head_of(trained.head),
+        ),
     )
 
 
@@ -159,15 +148,17 @@ def _read_bundle(path: Path) -> Examinee:
 
     return Examinee(
         facts=facts,
-        labels=card.labels,
-        positive=card.positive,
-        temperature=card.temperature,
-        threshold=card.threshold,
-        band=card.band,
         learned=frozenset(digits[start : start + width] for start in range(0, len(digits), width)),
         logits=logits,
-        features=features_of_bundle(classifier),
-        head=classifier.head(),
+        reading=Reading(
+            labels=card.labels,
+            positive=card.positive,
+            temperature=card.temperature,
+            threshold=card.threshold,
+            band=card.band,
+            features=features_of_bundle(classifier),
+            head=classifier.head(),
+        ),
     )
 
 
@@ -176,21 +167,16 @@ def _asked(examinee: Examinee, dataset: Dataset, pixels: Rows, cache: Path) -> A
         images=dataset,
         pixels=pixels,
         logits=examinee.logits(dataset, pixels, cache),
-        labels=examinee.labels,
-        positive=examinee.positive,
-        temperature=examinee.temperature,
-        threshold=examinee.threshold,
-        band=examinee.band,
-        features=examinee.features,
-        head=examinee.head,
+        reading=examinee.reading,
     )
 
 
 def _unseen(dataset: Dataset, examinee: Examinee) -> Dataset:
-    unknown = sorted(set(dataset.labels).difference(examinee.labels))
+    labels = examinee.reading.labels
+    unknown = sorted(set(dataset.labels).difference(labels))
     if unknown:
         raise DataError(
-            f"the model knows {', '.join(examinee.labels)}; the data also has {named(unknown)}; remove these classes"
+            f"the model knows {', '.join(labels)}; the data also has {named(unknown)}; remove these classes"
         )
     if not examinee.learned:
         log.warning(

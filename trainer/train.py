@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from edge.errors import ConfigError
-from trainer.answers import Answers, evidence_of, features_of_trunk, metrics_of
+from trainer.answers import Answers, Reading, evidence_of, features_of_trunk, metrics_of
 from trainer.clock import Clock
 from trainer.dataset import Dataset
 from trainer.evaluate import Metrics, positive_label
@@ -196,10 +196,7 @@ def _answers(learned: Learned, point: OperatingPoint, positive: str) -> Answers:
     """About the held-out images, at the operating point."""
     task = learned.task
     dataset, held_out = task.material.dataset, task.split.held_out
-    return Answers(
-        images=dataset.only(held_out),
-        pixels=task.material.pixels.select(task.having(held_out)),
-        logits=learned.logits(held_out),
+    reading = Reading(
         labels=dataset.labels,
         positive=positive,
         temperature=point.temperature,
@@ -207,6 +204,12 @@ def _answers(learned: Learned, point: OperatingPoint, positive: str) -> Answers:
         band=point.band,
         features=features_of_trunk(task.trunk.model),
         head=head_of(learned.head),
+    )
+    return Answers(
+        images=dataset.only(held_out),
+        pixels=task.material.pixels.select(task.having(held_out)),
+        logits=learned.logits(held_out),
+        reading=reading,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from converter.calibrate import calibration_positions
+from converter.fold import folded
 from converter.gate import allowed, sentence
 from converter.golden import with_golden
 from converter.guard import guarding, with_guard
@@ -82,15 +83,16 @@ def convert(order: Order) -> dict[str, Any]:
     trained = material.trained
     positions = calibration_positions(material.learned.targets, trained.training.labels, seed=order.seed)
     sample = material.learned.pixels.take(positions)
+    trunk = folded(trained.trunk)
     with clock.stage("quantize backbone"):
-        first = quantize(trained.trunk, trained.head, sample)
+        first = quantize(trunk, trained.head, sample)
     schedule = refit_schedule(trained.training.recipe, order.seed)
     with clock.stage("refit"):
         features = int8_features(first, material.learned, order.cache)
         head = refit(trained.head, features, material.learned.targets, schedule)
         written = as_shipped(head, features, trained.training.operating_point.temperature)
     with clock.stage("quantize all"):
-        shipped = with_metadata(quantize(trained.trunk, written, sample), about(trained.training))
+        shipped = with_metadata(quantize(trunk, written, sample), about(trained.training))
     with clock.stage("compare"):
         bundle = _examined(shipped, head, material, schedule=schedule, calibration_images=len(positions), order=order)
     with clock.stage("guard"):

@@ -12,7 +12,7 @@ from functools import partial
 from threading import Event
 from typing import Final, Literal
 
-from edge.broker import MAX_IN_FLIGHT, Acknowledged, Line, Received
+from edge.broker import Acknowledged, Line, Received
 from edge.errors import MessageError
 from edge.health import Vitals
 from edge.messages import Confirmation, Health, Receipt, Request, Review, Status, decode, encode
@@ -30,6 +30,8 @@ MAX_PREVIEWS_IN_FLIGHT: Final = 2
 """A new report waits behind no more of them on a slow line."""
 REPORTS_IN_HAND: Final = 100
 """Handed to paho, which has so many as the broker allows under way, and the next one ready when one is acknowledged."""
+GATHER_S: Final = 0.002
+"""When half of them are under way, so long is waited for acknowledgements to gather: being woken by each costs more."""
 BATCH: Final = 1000
 """Marks written in one transaction."""
 HOLD_S: Final = 0.25
@@ -97,6 +99,8 @@ class Exchange:
                 sent = self._reports.send()
                 if not self._reports.in_flight:  # findings first
                     sent += self._previews.send()
+                if self._reports.in_flight > REPORTS_IN_HAND // 2:
+                    time.sleep(GATHER_S)
                 self._listen(0 if sent else LOOK_S)
             self._say_status("stopped")
             deadline_s = time.monotonic() + GOODBYE_S
@@ -147,7 +151,7 @@ class Exchange:
     def _listen(self, wait_s: float) -> None:
         """Take what has come, and write it down when that is worth a sync to the disk."""
         event = self._line.next_event(wait_s)
-        for _ in range(MAX_IN_FLIGHT):
+        for _ in range(REPORTS_IN_HAND):
             if event is None:
                 break
             self._take(event)

@@ -172,10 +172,10 @@ class Campaign:
             self.run(clock_shift_s=shift_s, clock_after_s=self.luck.choice([0, 0.2, 0.5]), kill_after_s=RUN_S / 2)
 
     def drain(self, timeout_s: float) -> None:
-        """Let one agent run undisturbed until nothing is owed any more."""
+        """Let agents run undisturbed until nothing waits any more; every minute a new one, should the last be stuck."""
         deadline_s = time.monotonic() + timeout_s
         while time.monotonic() < deadline_s and self.waiting():
-            self.run(kill_after_s=10)
+            self.run(kill_after_s=min(60, 5 + self.waiting()))
 
     def waiting(self) -> int:
         """Images not yet taken, reports and pictures not yet received."""
@@ -201,6 +201,7 @@ class Campaign:
         archived = {self._digest(path) for path in (self.watched / "archive").glob("*.png")}
         return {
             "images": len(expected),
+            "still waiting on the box": self.waiting(),
             "lost": len(expected - {report for report, _ in stored}) + len(set(self.images.dropped) - set(shown)),
             "twice": sum(count - 1 for count in shown.values()) + len(stored) - len({report for report, _ in stored}),
             "invented": len({report for report, _ in stored} - expected),
@@ -255,7 +256,7 @@ def main() -> int:
             campaign.fail_disk(options.disk)
             campaign.jump_clock(options.jumps)
             campaign.kill_agents(options.kills, options.restarts, started_s + options.seconds)
-            campaign.drain(300)
+            campaign.drain(1800)
             verdict = campaign.verdict()
         finally:
             campaign.stop()

@@ -4,17 +4,15 @@ import io
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 from edge.decode import decode
 from edge.errors import UnreadableImageError
 from edge.pixels import MAX_PIXELS
+from tests.edge.dicom_file import dicom
 
 RAMP = np.linspace(0, 255, 120 * 100).reshape(120, 100).astype(np.uint8)
 
@@ -23,26 +21,6 @@ def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
     """A picture as the bytes of a file."""
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def dicom(pixels: np.ndarray, **attributes: object) -> bytes:
-    """A DICOM file with the pixels and any further attributes."""
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    dataset = FileDataset(None, {}, file_meta=meta, preamble=bytes(128))
-    dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    dataset.Rows, dataset.Columns = pixels.shape[-2:]
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.BitsAllocated = dataset.BitsStored = pixels.dtype.itemsize * 8
-    dataset.HighBit, dataset.PixelRepresentation = dataset.BitsStored - 1, 0
-    dataset.PixelData = pixels.tobytes()
-    for keyword, value in attributes.items():
-        setattr(dataset, keyword, value)
-    buffer = io.BytesIO()
-    pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
     return buffer.getvalue()
 
 

@@ -22,7 +22,7 @@ demo: $(VENV)/.demo  ## see the line work: both pages, a broker, an agent and sy
 	@$(BIN)/edge-agent demo
 
 test: $(VENV)/.dev $(OLDEST)/.done peers lint  ## everything CI runs: lint, types, import rules and all tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 test-fast: $(VENV)/.dev  ## the tests of edge and doctor alone, without TensorFlow
 	$(BIN)/pytest tests/edge tests/doctor

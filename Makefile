@@ -68,9 +68,9 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3.11-venv" >&2; rm -rf $(VENV); exit 1; }
 
 # The oldest LiteRT that is supported, unpacked beside the installed one: every bundle has to decide the same in both.
-$(OLDEST)/.done: | $(VENV)/.dev
+$(OLDEST)/.done: requirements/oldest-litert.lock | $(VENV)/.dev
 	@echo "unpacking the oldest LiteRT that is supported into $(OLDEST) (once)"
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --target $(OLDEST) ai-edge-litert==2.1.0
+	@$(PIP) install --quiet --require-hashes --no-deps --upgrade --target $(OLDEST) --requirement requirements/oldest-litert.lock
 	@touch $@
 .PHONY: litert-oldest
 litert-oldest: $(OLDEST)/.done

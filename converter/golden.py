@@ -100,7 +100,7 @@ def candidates() -> Iterator[Candidate]:
 
 
 def choose(logits: npt.NDArray[np.float32], card: Card, *, count: int) -> list[int]:
-    """Which candidates to take: of each decision as many, from close to the threshold to far from it.
+    """Which candidates to take: of each decision, `inconclusive` among them, as many, from near a limit to far away.
 
     Args:
         logits: `(n, labels) float32`.
@@ -116,8 +116,7 @@ def choose(logits: npt.NDArray[np.float32], card: Card, *, count: int) -> list[i
     probabilities = softmax(logits, card.temperature)  # (n, labels)
     decided = decisions(probabilities, card)
     safe = _safe(logits, probabilities, card)
-    groups = [np.flatnonzero(safe & (decided == label)) for label in range(len(card.labels))]
-    groups = [group for group in groups if len(group)]
+    groups = [np.flatnonzero(safe & (decided == decision)) for decision in np.unique(decided[safe])]
     if len(groups) < 2:  # noqa: PLR2004 - a decision needs another one beside it
         raise GateError(
             f"expected a model that decides drawn pictures both ways, got one answer for {int(safe.sum())} of "

@@ -55,6 +55,16 @@ def test_none_lies_where_rounding_could_decide_it(card: Card):
     assert all(abs(shares[k] - edge) > TOLERANCE for k in taken for edge in (0.3, 0.5, 0.9))
 
 
+def test_being_unsure_is_a_decision_of_its_own(card: Card):
+    """A model that calls drawn pictures clear or nothing at all still tells a sound box from a broken one."""
+    banded = msgspec.structs.replace(card, band=(0.4, 0.999), temperature=1.0)
+    distances = np.concatenate([np.linspace(-8, -6, 50), np.linspace(3, 5, 50)])
+
+    taken = choose(logits_of(distances), banded, count=8)
+
+    assert [k < 50 for k in taken] == [True] * 4 + [False] * 4
+
+
 @pytest.mark.parametrize("distances", [np.linspace(2, 9, 50), np.full(50, 9.0)])
 def test_a_model_of_one_answer_gets_none(card: Card, distances: np.ndarray):
     """No vectors could tell a broken box from a sound one, so no bundle pretends they do."""

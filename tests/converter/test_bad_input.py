@@ -33,9 +33,11 @@ def convert(line, tmp_path: Path, capfd) -> Callable[..., tuple[int, str]]:
 def model_of(line, path: Path, *, side_px: int = 224, outputs: int = 2, twist: Callable | None = None) -> Path:
     """A `model.keras` with the training of the line and another network."""
     pixels = keras.Input((side_px, side_px, 3))
-    features = keras.layers.Conv2D(4, 3, strides=32, padding="same")(pixels)
+    between = keras.Input((side_px, side_px, 3))
+    features = keras.layers.Conv2D(4, 3, strides=32, padding="same")(between)
     features = features if twist is None else twist(features)
-    trunk = keras.Model(pixels, features, name="trunk")
+    backbone = keras.Model(between, features, name="backbone")
+    trunk = keras.Model(pixels, backbone(keras.layers.Rescaling(1.0, name="normalise")(pixels)), name="trunk")
     head = build_head("gap", trunk.output_shape[1:], outputs, seed=1)
     write_model(TrainedModel(trunk, head, read_training(line.model)), path)
     return path

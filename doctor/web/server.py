@@ -1,5 +1,6 @@
 """The pages' server: uvicorn in a thread of its own, beside the inbox, over the same store."""
 
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from edge.errors import ConfigError
 PORT: Final = 8042
 _BACKLOG: Final = 128
 _LONGEST_END_S: Final = 5
+
+log = logging.getLogger(__name__)
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -82,4 +85,6 @@ def served(app: ASGIApp, taken: socket.socket, *, stop: Event) -> Iterator[None]
     finally:
         stop.set()
         server.should_exit = True
-        thread.join()
+        thread.join(2 * _LONGEST_END_S)
+        if thread.is_alive():
+            log.error("the pages did not end within %d s; the inbox ends without them", 2 * _LONGEST_END_S)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from converter import guard_command
 from edge import completion
-from edge.bundle import MAX_ALLOWED_CHARACTERS
+from edge.bundle.bundle import MAX_ALLOWED_CHARACTERS
 from edge.command_line import command_parser
 from trainer.cli import print_document, run_quietly
 
@@ -207,7 +207,7 @@ def _keygen(arguments: argparse.Namespace) -> int:
 
 def _sign(arguments: argparse.Namespace) -> int:
     from converter.keys import with_version  # noqa: PLC0415 - not every command needs cryptography
-    from edge.bundle import read_bundle, write_bundle  # noqa: PLC0415 - likewise
+    from edge.bundle.bundle import read_bundle, write_bundle  # noqa: PLC0415 - likewise
 
     signed = _signing_key(arguments).sign(with_version(read_bundle(arguments.bundle)))
     write_bundle(signed, arguments.out)
@@ -226,7 +226,7 @@ def _sign(arguments: argparse.Namespace) -> int:
 def _golden(arguments: argparse.Namespace) -> int:
     from converter.golden import with_golden  # noqa: PLC0415 - the interpreter takes a while; --help should not
     from converter.keys import with_version  # noqa: PLC0415 - likewise
-    from edge.bundle import read_bundle, write_bundle  # noqa: PLC0415 - likewise
+    from edge.bundle.bundle import read_bundle, write_bundle  # noqa: PLC0415 - likewise
 
     bundle = with_golden(read_bundle(arguments.bundle))
     if arguments.key is not None:

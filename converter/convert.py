@@ -23,7 +23,7 @@ from converter.parity import measure
 from converter.pooling import as_shipped
 from converter.quantize import float_model, quantize
 from converter.refit import int8_features, keep, refit, refit_schedule
-from edge.bundle import Bundle, write_bundle, write_new
+from edge.bundle.bundle import Bundle, write_bundle, write_new
 from edge.errors import BundleError
 from trainer.clock import Clock
 from trainer.evaluate import Metrics, evaluate

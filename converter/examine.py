@@ -9,7 +9,7 @@ import msgspec
 from converter.material import Material, read_material
 from converter.parity import measure
 from converter.refit import KEPT, OTHER, SAME, Refitted, find, int8_features, refit
-from edge.bundle import Bundle, Parity, read_bundle
+from edge.bundle.bundle import Bundle, Parity, read_bundle
 from edge.errors import DataError
 from trainer.heads import Schedule
 from trainer.trunk import hash_of

@@ -3,7 +3,7 @@
 import logging
 from typing import Final
 
-from edge.bundle import Parity
+from edge.bundle.bundle import Parity
 from edge.errors import GateError
 
 MIN_AGREEMENT: Final = 0.995

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from edge.bundle import Bundle, Card
+from edge.bundle.bundle import Bundle, Card
 from edge.classify import DISTRIBUTIONS, Classifier
 from edge.decide import softmax
-from edge.decode import decode
+from edge.decoding.decode import decode
 from edge.errors import GateError
 from edge.golden import TOLERANCE, Golden, Vector, decisions
 from edge.phantom import phantom

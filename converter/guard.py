@@ -15,7 +15,7 @@ import numpy.typing as npt
 from converter.material import Part
 from converter.reference import reference
 from converter.refit import INTERPRETER, int8_features
-from edge.bundle import TRAINED_ON_DIGITS, Bundle, read_bundle
+from edge.bundle.bundle import TRAINED_ON_DIGITS, Bundle, read_bundle
 from edge.classify import Classifier
 from edge.errors import DataError
 from edge.guard import Floats, exposure, pooled

@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
 
 def _guard(arguments: argparse.Namespace) -> int:
     from converter.guard import guard_again  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
-    from edge.bundle import write_bundle  # noqa: PLC0415 - likewise
+    from edge.bundle.bundle import write_bundle  # noqa: PLC0415 - likewise
     from trainer.features import default_cache  # noqa: PLC0415 - likewise
 
     bundle = guard_again(arguments.bundle, arguments.data, arguments.cache or default_cache())

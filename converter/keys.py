@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from edge.bundle import Bundle, signed_entries
+from edge.bundle.bundle import Bundle, signed_entries
+from edge.bundle.signature import PublicKey, Signature, message
 from edge.errors import ConfigError
-from edge.signature import PublicKey, Signature, message
 
 KEY_NAME: Final = "bundle.key"
 """Of the private key where only a folder was named."""

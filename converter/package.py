@@ -10,8 +10,8 @@ import msgspec
 from converter.keys import version_of
 from converter.metadata import About
 from converter.operators import needs
-from edge.bundle import TRAINED_ON_DIGITS, Bundle, Card, Parity
-from edge.messages import NOTICE
+from edge.bundle.bundle import TRAINED_ON_DIGITS, Bundle, Card, Parity
+from edge.wire.messages import NOTICE
 from trainer.backbones import BACKBONES
 from trainer.evaluate import Metrics
 from trainer.heads import Schedule

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from converter.material import Material, Part
 from converter.refit import INTERPRETER
-from edge.bundle import Parity
+from edge.bundle.bundle import Parity
 from edge.classify import Classifier
 from edge.decide import decide, softmax
 from trainer.evaluate import auc

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from edge.bundle import DECILES
+from edge.bundle.bundle import DECILES
 
 
 def reference(scores: Iterable[Mapping[str, float]]) -> dict[str, tuple[float, ...]]:

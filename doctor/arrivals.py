@@ -17,7 +17,7 @@ from doctor.database import Writing
 from doctor.rejected import Fault
 from doctor.reports import HeatmapError
 from edge.errors import MessageError
-from edge.messages import (
+from edge.wire.messages import (
     MAX_PREVIEW_BYTES,
     Confirmation,
     Health,
@@ -29,7 +29,7 @@ from edge.messages import (
     decode,
     encode,
 )
-from edge.topics import Kind, Topic
+from edge.wire.topics import Kind, Topic
 
 log = logging.getLogger(__name__)
 

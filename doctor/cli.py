@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from doctor import account_command, audit_command, learning_command, serve_command, watch_command
 from edge import completion
 from edge.command_line import command_parser, log_to_stderr, run_command
-from edge.messages import NOTICE
+from edge.wire.messages import NOTICE
 
 
 def main(argv: Sequence[str] | None = None) -> int:

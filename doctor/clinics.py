@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from doctor.database import Writing
 from doctor.schema import clinic, report
 from edge.errors import MessageError
-from edge.messages import Health, Status, encode
+from edge.wire.messages import Health, Status, encode
 
 MAX_CARD_BYTES: Final = 64 * 1024
 """No card is larger."""

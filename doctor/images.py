@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from doctor.database import Writing
 from doctor.schema import chunk, image
 from edge.errors import MessageError
-from edge.messages import Chunk
+from edge.wire.messages import Chunk
 
 MAX_IMAGE_BYTES: Final = 64 * 1024 * 1024
 """No box may fill this machine's disk with one picture."""

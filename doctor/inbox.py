@@ -18,11 +18,11 @@ from doctor.arrivals import Outgoing, take
 from doctor.database import StoreAwayError
 from doctor.reports import Stored
 from doctor.store import Store
-from edge.broker import Acknowledged, Line, Received
-from edge.config import BrokerConfig
-from edge.messages import encode
-from edge.reconnect import RECONNECT, stay_connected
-from edge.topics import Address, Kind, of_every_box
+from edge.mqtt.broker import Acknowledged, Line, Received
+from edge.mqtt.reconnect import RECONNECT, stay_connected
+from edge.settings.config import BrokerConfig
+from edge.wire.messages import encode
+from edge.wire.topics import Address, Kind, of_every_box
 
 _POLL_S: Final = 0.1
 """How soon a review or request in the store is noticed."""

@@ -17,7 +17,7 @@ from doctor.learning.performance import Performance, Share
 from doctor.learning.records import Selection, exhibits
 from doctor.place import add_store_option, open_known_store
 from edge.errors import ConfigError
-from edge.messages import NOTICE
+from edge.wire.messages import NOTICE
 
 
 def add(commands: Any) -> None:

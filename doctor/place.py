@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from doctor.store import Store
-from edge.config import BrokerConfig
 from edge.errors import ConfigError
+from edge.settings.config import BrokerConfig
 
 
 def add_store_option(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from doctor.rejected import Fault
 from doctor.schema import document, preview, report
 from doctor.urgency import ORDER, urgency_of
 from edge.errors import MessageError
-from edge.messages import Report, encode
+from edge.wire.messages import Report, encode
 
 HEATMAP_ROWS: Final = 7
 """And columns: the last feature map of every network that the project's boxes run."""

@@ -22,7 +22,7 @@ from doctor.images import WholeError
 from doctor.reviews import UnknownReportError
 from doctor.schema import image, report, request
 from edge.errors import MessageError
-from edge.messages import MAX_CHUNK_BYTES, Request, Response
+from edge.wire.messages import MAX_CHUNK_BYTES, Request, Response
 
 
 class Command(StrEnum):

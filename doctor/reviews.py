@@ -18,12 +18,12 @@ from doctor.database import Writing
 from doctor.schema import document, report, review
 from doctor.urgency import ORDER, urgency_of
 from edge.errors import EdgeXrayError
-from edge.messages import Report, Review, decode, encode
+from edge.wire.messages import Report, Review, decode, encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a reader says; the fields are those of `edge.messages.Review`."""
+    """What a reader says; the fields are those of `edge.wire.messages.Review`."""
 
     verdict: Literal["agree", "disagree", "cannot-judge"]
     label: str | None = None

@@ -11,9 +11,9 @@ from doctor.inbox import Inbox
 from doctor.place import add_store_option, open_store
 from doctor.store import Store
 from edge.command_line import add_broker_options, broker_values, stop_on_signals
-from edge.config import broker_config
 from edge.errors import ConfigError
-from edge.messages import NOTICE
+from edge.settings.config import broker_config
+from edge.wire.messages import NOTICE
 
 _SECRET_BYTES: Final = 16
 

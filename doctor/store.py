@@ -26,7 +26,7 @@ from doctor.reviews import Answer
 from doctor.schema import fact, preview, report
 from doctor.worklist import Counts, Filter, Item, Known, Page
 from edge.errors import ConfigError
-from edge.messages import Report, Review
+from edge.wire.messages import Report, Review
 
 _UNSHOWN_AT_ONCE = 100
 _CLEARED = "reviews_cleared_until"

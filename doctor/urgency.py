@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from edge.messages import Report, Review
+from edge.wire.messages import Report, Review
 
 
 class Urgency(StrEnum):

@@ -11,9 +11,9 @@ from doctor.inbox import Inbox
 from doctor.place import add_store_option, open_store
 from doctor.reports import Stored
 from edge.command_line import add_broker_options, broker_values, stop_on_signals
-from edge.config import broker_config
-from edge.messages import NOTICE
+from edge.settings.config import broker_config
 from edge.terminal import finding_line, has_colour, heatmap_lines
+from edge.wire.messages import NOTICE
 
 
 def add(commands: Any) -> None:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from doctor.schema import document, report, review
 from doctor.urgency import ORDER, WAIT, Urgency, is_overdue
 from edge.errors import ConfigError
-from edge.messages import Report, Review
+from edge.wire.messages import Report, Review
 
 
 class Show(StrEnum):

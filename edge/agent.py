@@ -1,9 +1,9 @@
 """The pipeline. Read this first.
 
 An image arrives, is decoded (in a child process, one ahead) and assessed, and its report enters the outbox; only then
-may the original move. Publishing is a second loop in a thread of its own (`edge.publish`); the two share nothing but
-the outbox. Whatever is wrong with one image is caught here, at the pipeline's border, and the image is set aside with
-the reason; whatever is wrong with the box ends the agent with a message for the person who runs it.
+may the original move. Publishing is a second loop in a thread of its own (`edge.delivery.publish`); the two share
+nothing but the outbox. Whatever is wrong with one image is caught here, at the pipeline's border, and the image is set
+aside with the reason; whatever is wrong with the box ends the agent with a message for the person who runs it.
 """
 
 import fcntl
@@ -17,24 +17,24 @@ from typing import Final
 
 from edge.archive import keeping_room
 from edge.assess import Assessor
-from edge.attempts import Attempts
 from edge.attention import attending
-from edge.bundle import Bundle, read_bundle
+from edge.bundle.bundle import Bundle, read_bundle
+from edge.bundle.signature import Trust
 from edge.clock import clock_synced
-from edge.config import AgentConfig
-from edge.decoder import Decoded, Decoder, Decoding, one_ahead
+from edge.decoding.attempts import Attempts
+from edge.decoding.decoder import Decoded, Decoder, Decoding, one_ahead
+from edge.delivery.publishing import publishing, vitals_of
 from edge.doors import open_doors, watched_folders
 from edge.errors import BundleError, ConfigError, QuarantineError
 from edge.explain import as_rows
 from edge.intake.folder import FolderIntake, check_watchable
-from edge.messages import Picture, Report, report_id
+from edge.mqtt.reconnect import LineState
 from edge.notify import Pulse, Systemd, under_watch
-from edge.outbox import OUTBOX_NAME, Outbox
+from edge.outbox.outbox import OUTBOX_NAME, Outbox
 from edge.pseudonym import Pseudonyms, Tokens
-from edge.publishing import publishing, vitals_of
-from edge.reconnect import LineState
-from edge.signature import Trust
+from edge.settings.config import AgentConfig
 from edge.study import Capture, Finding
+from edge.wire.messages import Picture, Report, report_id
 
 ROOM_LOOK_S: Final = 5.0
 """How often a full outbox is looked at again."""

@@ -13,8 +13,8 @@ from threading import Event
 from typing import Final
 
 from edge.errors import EdgeXrayError
-from edge.messages import Health
-from edge.reconnect import LineState
+from edge.mqtt.reconnect import LineState
+from edge.wire.messages import Health
 
 LOOK_S: Final = 10.0
 LINE_DOWN_FOR: Final = timedelta(minutes=2)

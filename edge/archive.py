@@ -13,10 +13,10 @@ from threading import Event, Thread
 from typing import Final
 
 from edge.clock import clock_synced
-from edge.config_intake import ArchiveConfig
 from edge.intake.folder import ARCHIVE
-from edge.outbox import Outbox
-from edge.outbox_entry import Entry
+from edge.outbox.entry import Entry
+from edge.outbox.outbox import Outbox
+from edge.settings.intake import ArchiveConfig
 
 LOOK_S: Final = 600.0
 """How often the archives are looked through."""

@@ -11,16 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from edge.bundle import Bundle
+from edge.bundle.bundle import Bundle
 from edge.classify import Classifier
 from edge.decide import INCONCLUSIVE, decide, is_inconclusive, softmax
 from edge.errors import BundleError
 from edge.explain import heatmap, unit_peak
 from edge.golden import prove
 from edge.guard import Guard, both, examine
-from edge.messages import ModelIdentity
 from edge.preprocess import preprocess
 from edge.study import NOT_ASSESSABLE, Finding, Radiograph
+from edge.wire.messages import ModelIdentity
 
 log = logging.getLogger(__name__)
 

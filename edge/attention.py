@@ -13,16 +13,16 @@ from pathlib import Path
 from threading import Event, Thread
 
 from edge.alarm import Alarm, standing, watch
-from edge.config import AgentConfig
+from edge.delivery.health import Vitals
 from edge.errors import ConfigError
-from edge.health import Vitals
 from edge.intake.quarantine import list_quarantine
 from edge.intake.spool import Spool
-from edge.messages import ModelIdentity
+from edge.mqtt.reconnect import LineState
 from edge.notify import Pulse
-from edge.outbox import OUTBOX_NAME, Outbox
+from edge.outbox.outbox import OUTBOX_NAME, Outbox
 from edge.pseudonym import Pseudonyms
-from edge.reconnect import LineState
+from edge.settings.config import AgentConfig
+from edge.wire.messages import ModelIdentity
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from edge import bench_command, check_command, completion, config_command, outbox_command, whois_command
-from edge.agent_options import add_agent_options, add_model_options, config_of
+from edge import completion
 from edge.command_line import (
     LOG_LEVELS,
     add_broker_options,
@@ -18,8 +17,10 @@ from edge.command_line import (
     run_command,
     stop_on_signals,
 )
+from edge.commands import bench, check, config, outbox, whois
 from edge.errors import ConfigError, QuarantineError
-from edge.messages import NOTICE
+from edge.settings.agent_options import add_agent_options, add_model_options, config_of
+from edge.wire.messages import NOTICE
 
 _EPILOG: Final = f"""\
 exit codes: 0 done, 1 a check failed (the model decides otherwise on this box than where it was made), 2 usage,
@@ -48,11 +49,11 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="other commands", metavar="COMMAND")
     _add_classify(commands)
     _add_demo(commands)
-    check_command.add(commands)
-    bench_command.add(commands)
-    outbox_command.add(commands)
-    whois_command.add(commands)
-    config_command.add(commands)
+    check.add(commands)
+    bench.add(commands)
+    outbox.add(commands)
+    whois.add(commands)
+    config.add(commands)
     completion.add(commands, build_parser)
     return parser
 
@@ -105,9 +106,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _classify(arguments: argparse.Namespace) -> int:
     from edge.assess import Assessor  # noqa: PLC0415 - `--help` needs no interpreter
-    from edge.bundle import read_bundle  # noqa: PLC0415
-    from edge.classify_command import FileError, classify_file, closing_lines, text_line  # noqa: PLC0415
-    from edge.signature import Trust  # noqa: PLC0415
+    from edge.bundle.bundle import read_bundle  # noqa: PLC0415
+    from edge.bundle.signature import Trust  # noqa: PLC0415
+    from edge.commands.classify import FileError, classify_file, closing_lines, text_line  # noqa: PLC0415
 
     config = config_of(arguments)
     trust = Trust.of(config.trust, allow_unsigned=config.allow_unsigned)

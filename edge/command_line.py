@@ -115,7 +115,7 @@ def stop_on_signals() -> Event:
 
 
 def add_broker_options(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
-    """The options that say how to reach the broker; their defaults are `edge.config.BrokerConfig`'s."""
+    """The options that say how to reach the broker; their defaults are `edge.settings.config.BrokerConfig`'s."""
     group = parser.add_argument_group("broker")
     group.add_argument(
         "--broker", metavar="HOST[:PORT]", required=required, help="MQTT broker (port: 1883, with TLS 8883)"
@@ -136,5 +136,5 @@ def add_broker_options(parser: argparse.ArgumentParser, *, required: bool = Fals
 
 
 def broker_values(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Those options as keys of `edge.config.BrokerConfig`; None where not given."""
+    """Those options as keys of `edge.settings.config.BrokerConfig`; None where not given."""
     return {key: getattr(arguments, option, None) for key, option in _BROKER_OPTION_OF_KEY.items()}

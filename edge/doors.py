@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from edge.config import AgentConfig
 from edge.errors import ConfigError
 from edge.intake.camera import camera_with_triggers
 from edge.intake.folder import Watched
 from edge.intake.spool import ORIGINS, Spool
+from edge.settings.config import AgentConfig
 
 
 def watched_folders(config: AgentConfig) -> list[Watched]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from edge.bundle import GOLDEN_NAME, Bundle, Card
+from edge.bundle.bundle import GOLDEN_NAME, Bundle, Card
 from edge.classify import Classifier
 from edge.decide import decide, is_inconclusive, softmax
 from edge.errors import BundleError, GateError

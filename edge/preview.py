@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from edge.config_delivery import Region
+from edge.settings.delivery import Region
 from edge.study import Radiograph
 
 MAX_SIDE_PX: Final = 1024

@@ -1,7 +1,7 @@
 """The values that stages of the pipeline hand on: Arrival, Capture, Radiograph, Finding.
 
 All are frozen and hold no open file, no connection and no clock. The last value, the report, is the wire's own type
-and lives in `edge.messages`.
+and lives in `edge.wire.messages`.
 """
 
 from collections.abc import Mapping

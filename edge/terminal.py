@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from edge.messages import Report
+from edge.wire.messages import Report
 
 _SHADES: Final = " ·░▒▓█"
 _RESET: Final = "\x1b[0m"

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from edge.decode import SUFFIXES
+from edge.decoding.decode import SUFFIXES
 from edge.errors import DataError
 from trainer.progress import progress
 

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge.bundle import TRAINED_ON_DIGITS, read_bundle
+from edge.bundle.bundle import TRAINED_ON_DIGITS, read_bundle
 from edge.classify import Classifier
 from edge.errors import ConfigError, DataError
 from trainer.answers import Answers, Reading, evidence_of, features_of_bundle, features_of_trunk, metrics_of

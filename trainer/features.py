@@ -1,7 +1,7 @@
 """Images -> pixels -> features of a frozen network, each computed once per image and view and kept in the cache.
 
 Invariant: a cached row depends on nothing but the image's bytes and what the cache folder is named after: decoding and
-preprocessing, and for features also the view and the network's weights. Decoding is `edge.decode`, resizing
+preprocessing, and for features also the view and the network's weights. Decoding is `edge.decoding.decode`, resizing
 `edge.preprocess`.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from edge.decode import DECODING, decode
+from edge.decoding.decode import DECODING, decode
 from edge.errors import DataError, UnreadableImageError
 from edge.preprocess import PREPROCESSING, SIDE_PX, preprocess
 from trainer.dataset import Dataset, Item, named

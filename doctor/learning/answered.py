@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from edge.messages import Report, Review
 from edge.study import INCONCLUSIVE, NOT_ASSESSABLE
+from edge.wire.messages import Report, Review
 
 CAVEAT: Final = (
     "Measured against what the readers said, who had seen the box's finding first; no second reading and no laboratory "

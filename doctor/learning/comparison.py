@@ -10,8 +10,8 @@ from itertools import combinations
 from math import comb
 
 from doctor.learning.answered import Answered
-from edge.messages import Report
 from edge.study import INCONCLUSIVE, NOT_ASSESSABLE
+from edge.wire.messages import Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import log, sqrt
 from typing import Final
 
-from edge.messages import Report
+from edge.wire.messages import Report
 
 LARGE_PSI: Final = 0.25
 """Population stability index from which a shift is customarily called large (Siddiqi, Credit Risk Scorecards, 2006)."""

@@ -18,7 +18,7 @@ import msgspec
 from doctor.learning.answered import CAVEAT, Answered
 from doctor.learning.fhir import fhir_bundle
 from edge.errors import ConfigError
-from edge.messages import NOTICE
+from edge.wire.messages import NOTICE
 
 _COLUMNS: Final = (
     "id", "site", "device", "patient", "study", "stored_at", "model", "decision", "positive", "probability_positive",

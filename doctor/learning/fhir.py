@@ -9,7 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from doctor.learning.answered import Answered
 from doctor.learning.terminology import CHEST_RADIOGRAPHY, IMAGING_REPORT, OWN_SYSTEM, Concept, finding
-from edge.messages import NOTICE
+from edge.wire.messages import NOTICE
 
 Resource = dict[str, Any]
 

@@ -11,7 +11,7 @@ from doctor.learning.drift import Alarm, drift
 from doctor.learning.performance import Performance, performance
 from doctor.learning.records import Selection
 from doctor.store import Store
-from edge.messages import Report
+from edge.wire.messages import Report
 
 RECENT: Final = timedelta(days=30)
 """What counts as now where an alarm speaks of drift."""

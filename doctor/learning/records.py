@@ -12,7 +12,7 @@ from doctor.learning.answered import Answered
 from doctor.learning.export import Exhibit
 from doctor.schema import document, report, review
 from doctor.store import Store
-from edge.messages import Report, Review
+from edge.wire.messages import Report, Review
 
 _AT_ONCE: Final = 500
 

@@ -35,7 +35,7 @@ from pydicom.sr.codedict import codes
 
 from doctor.learning.answered import Answered
 from doctor.learning.terminology import CHEST_RADIOGRAPHY, OWN_SCHEME, Concept, finding
-from edge.messages import NOTICE
+from edge.wire.messages import NOTICE
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -7,7 +7,7 @@ from typing import Final
 
 from doctor.clinics import Clinic
 from doctor.web import wording
-from edge.messages import Health
+from edge.wire.messages import Health
 
 _LITTLE_DISK_BYTES: Final = 2 * 1024**3
 _HOT_C: Final = 80.0

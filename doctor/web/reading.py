@@ -12,8 +12,8 @@ from doctor.web.picture import full_state
 from doctor.web.visit import Visit
 from doctor.worklist import Filter, Item
 from edge.errors import MessageError
-from edge.messages import Picture, Report, Review
 from edge.study import INCONCLUSIVE
+from edge.wire.messages import Picture, Report, Review
 
 _GAUGE_WIDTH: Final = 400
 _LONGEST_LABEL: Final = 80

@@ -8,7 +8,7 @@ import jinja2
 from doctor.urgency import Urgency
 from doctor.web import wording
 from doctor.worklist import Item
-from edge.messages import Report
+from edge.wire.messages import Report
 
 _TONE: Final = {
     Urgency.CALL_BACK: "urgent",

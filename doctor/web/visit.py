@@ -21,7 +21,7 @@ from doctor.store import Store
 from doctor.web import assets
 from doctor.web.security import form_token, is_form_token, is_own
 from doctor.web.templating import render
-from edge.messages import NOTICE
+from edge.wire.messages import NOTICE
 
 SESSION_COOKIE: Final = "session"
 THEME_COOKIE: Final = "theme"

@@ -15,13 +15,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-from edge.broker import Acknowledged, Line, tls_context
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 from edge.checks.check import Check, State, all_skipped
-from edge.config import TLS_PORT, AgentConfig, BrokerConfig
 from edge.errors import BrokerUnreachableError, BundleError, ConfigError
-from edge.messages import Status, encode
-from edge.topics import Address
+from edge.mqtt.broker import Acknowledged, Line, tls_context
+from edge.settings.config import TLS_PORT, AgentConfig, BrokerConfig
+from edge.wire.messages import Status, encode
+from edge.wire.topics import Address
 
 BROKER: Final = "broker"
 ENCRYPTION: Final = "encryption"

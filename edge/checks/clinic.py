@@ -11,12 +11,12 @@ from importlib.util import find_spec
 from typing import Final
 
 from edge.checks.check import Check
-from edge.config import AgentConfig
-from edge.config_page import PageConfig
 from edge.database import DatabaseError
 from edge.errors import ConfigError
-from edge.outbox import OUTBOX_NAME, Outbox
-from edge.page_address import check_certificate, open_listener
+from edge.outbox.outbox import OUTBOX_NAME, Outbox
+from edge.settings.config import AgentConfig
+from edge.settings.page import PageConfig
+from edge.settings.page_address import check_certificate, open_listener
 
 PAGE: Final = "clinic's page"
 ANSWERS: Final = "doctor's answers"

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from edge.checks.check import Check
-from edge.config import AgentConfig
 from edge.errors import ConfigError
 from edge.intake.camera import connected_cameras
 from edge.intake.dicom import echo
+from edge.settings.config import AgentConfig
 
 DICOM: Final = "DICOM port"
 CAMERA: Final = "camera"

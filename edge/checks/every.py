@@ -9,7 +9,7 @@ from edge.checks.clinic import answers_check, page_check
 from edge.checks.doors import camera_check, dicom_check
 from edge.checks.machine import clock_check, state_checks, watch_checks
 from edge.checks.model import model_checks
-from edge.config import AgentConfig
+from edge.settings.config import AgentConfig
 
 Looks = Callable[[AgentConfig], Iterator[Check]]
 """Looks at one thing, or at several that depend on each other, and yields what it found as soon as it has."""

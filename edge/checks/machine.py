@@ -8,9 +8,9 @@ from typing import Final
 
 from edge.checks.check import Check
 from edge.clock import clock_synced
-from edge.config import AgentConfig
 from edge.errors import ConfigError
 from edge.intake.quarantine import list_quarantine
+from edge.settings.config import AgentConfig
 
 WATCHED: Final = "watched folders"
 STATE: Final = "state folder"

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Final
 
-from edge.bundle import Bundle, read_bundle
+from edge.bundle.bundle import Bundle, read_bundle
+from edge.bundle.signature import Trust
 from edge.checks.check import Check, all_skipped
 from edge.classify import DISTRIBUTIONS, Classifier, installed_runtimes
-from edge.config import AgentConfig
 from edge.errors import BundleError, ConfigError
 from edge.golden import CURE, Golden, rerun
 from edge.operators import operators_of
-from edge.signature import Trust
+from edge.settings.config import AgentConfig
 
 BUNDLE: Final = "bundle"
 OPERATORS: Final = "operators"

@@ -21,7 +21,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge.config_page import is_loopback
+from edge.settings.page import is_loopback
 
 COOKIE: Final = "edge_agent_page"
 OPEN_PATHS: Final = ("/healthz", "/readyz", "/login", "/static/")

@@ -26,10 +26,10 @@ from edge.clinic.metrics import CONTENT_TYPE, exposition
 from edge.clinic.pictures import heatmap_png
 from edge.clinic.views import ASKS, done_fact
 from edge.database import DatabaseError
-from edge.decode import MAX_SIZE_BYTES
+from edge.decoding.decode import MAX_SIZE_BYTES
 from edge.errors import EdgeXrayError
 from edge.notify import hanging_loops
-from edge.outbox_entry import Entry
+from edge.outbox.entry import Entry
 
 HANGING_S: Final = 60.0
 """A loop of the agent that has not gone round for so long counts as hanging."""

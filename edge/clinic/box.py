@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from edge.clinic.uploads import Keep
-from edge.config_page import PageConfig
-from edge.health import Vitals
+from edge.delivery.health import Vitals
 from edge.intake.quarantine import Quarantined
-from edge.messages import ModelIdentity
+from edge.mqtt.reconnect import LineState
 from edge.notify import Pulse
-from edge.outbox import Outbox
+from edge.outbox.outbox import Outbox
 from edge.pseudonym import Pseudonyms
-from edge.reconnect import LineState
+from edge.settings.page import PageConfig
+from edge.wire.messages import ModelIdentity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

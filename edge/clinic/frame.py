@@ -14,9 +14,9 @@ from edge.alarm import Level, age, standing
 from edge.clinic.box import Box
 from edge.clinic.views import Teller
 from edge.clinic.words import size
-from edge.messages import NOTICE, Health, Report
-from edge.outbox import Outbox
+from edge.outbox.outbox import Outbox
 from edge.pseudonym import Pseudonyms
+from edge.wire.messages import NOTICE, Health, Report
 
 FRESH_S: Final = 15
 """A page is made anew at least this often, because the ages on it grow."""

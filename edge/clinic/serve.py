@@ -12,7 +12,7 @@ import uvicorn
 from edge.clinic.access import Door
 from edge.clinic.app import make_app
 from edge.clinic.box import Box
-from edge.page_address import check_certificate, open_listener
+from edge.settings.page_address import check_certificate, open_listener
 
 AGAIN_S: Final = 5.0
 """A page that failed is served anew after this."""

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive
 
 from edge.clinic.frame import Frame
 from edge.clinic.uploads import MAX_FILES, MAX_REQUEST_BYTES, Taken, UploadError, take
-from edge.messages import report_id
+from edge.wire.messages import report_id
 
 AT_ONCE: Final = 2
 """Requests that are read into memory at one time; further ones wait."""

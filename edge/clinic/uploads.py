@@ -7,7 +7,7 @@ as for any other picture.
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from edge.decode import MAX_SIZE_BYTES, is_dicom
+from edge.decoding.decode import MAX_SIZE_BYTES, is_dicom
 from edge.errors import EdgeXrayError, RetryError
 from edge.study import sha256_of
 

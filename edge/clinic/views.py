@@ -7,8 +7,8 @@ from typing import Final, Literal
 
 from edge.alarm import age
 from edge.clinic.words import Answer, Said, Step, answered, ladder, origin, said, trouble
-from edge.outbox import Outbox
-from edge.outbox_entry import Entry, Rung
+from edge.outbox.entry import Entry, Rung
+from edge.outbox.outbox import Outbox
 
 PAGE_LENGTH: Final = 24
 """Pictures on one page."""

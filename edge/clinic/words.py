@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from edge.messages import Report, Review
-from edge.outbox_entry import Entry, Rung, State
+from edge.outbox.entry import Entry, Rung, State
 from edge.study import INCONCLUSIVE, NOT_ASSESSABLE
+from edge.wire.messages import Report, Review
 
 STEPS: Final = (
     (Rung.QUEUED, "On this box"),

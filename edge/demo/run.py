@@ -18,19 +18,19 @@ from typing import Final
 
 import msgspec
 
-from edge.broker import Line, Received
-from edge.bundle import Card, read_bundle
-from edge.config import BrokerConfig
-from edge.decode import decode
+from edge.bundle.bundle import Card, read_bundle
+from edge.decoding.decode import decode
 from edge.demo.broker import broker
 from edge.demo.processes import DEVICE, PASSWORD, READER, End, agent, doctor
 from edge.errors import EdgeXrayError
-from edge.messages import NOTICE, Receipt, Report, report_id
-from edge.messages import decode as read_message
+from edge.mqtt.broker import Line, Received
 from edge.phantom import phantom
+from edge.settings.config import BrokerConfig
 from edge.study import sha256_of
 from edge.terminal import finding_line, has_colour, heatmap_lines, picture_lines
-from edge.topics import Kind, Topic
+from edge.wire.messages import NOTICE, Receipt, Report, report_id
+from edge.wire.messages import decode as read_message
+from edge.wire.topics import Kind, Topic
 
 BUNDLE_NAME: Final = "demo-model.bundle"
 WAIT_S: Final = 60.0

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from edge.config_intake import CameraConfig
 from edge.errors import ConfigError, EdgeXrayError, RetryError
-from edge.film import film_of
+from edge.intake.film import film_of
 from edge.intake.spool import Spool
+from edge.settings.intake import CameraConfig
 
 BOUNCE_S: Final = 0.3
 """A button that is pressed once may close its contact several times."""

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from edge.config_intake import DicomConfig
-from edge.decode import MAX_SIZE_BYTES
+from edge.decoding.decode import MAX_SIZE_BYTES
 from edge.errors import ConfigError
 from edge.intake.spool import Spool, SpoolFullError
+from edge.settings.intake import DicomConfig
 
 SUCCESS: Final = 0x0000
 OUT_OF_RESOURCES: Final = 0xA700

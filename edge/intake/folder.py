@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Event
 from typing import Final
 
-from edge.attempts import Attempts
+from edge.decoding.attempts import Attempts
 from edge.errors import ConfigError, PoisonError, QuarantineError
 from edge.intake.quarantine import QUARANTINE, reason_path
 from edge.study import Arrival, Capture, sha256_of

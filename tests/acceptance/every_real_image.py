@@ -23,10 +23,10 @@ from pathlib import Path
 
 import pydicom
 
-from edge.bundle import read_bundle
-from edge.decode import SUFFIXES
-from edge.messages import report_id
+from edge.bundle.bundle import read_bundle
+from edge.decoding.decode import SUFFIXES
 from edge.study import sha256_of
+from edge.wire.messages import report_id
 
 PROPOSE = {
     "1.2.840.10008.1.2.4.50": "-xy",

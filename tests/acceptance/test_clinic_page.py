@@ -11,9 +11,9 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from playwright.sync_api import expect
 
-from edge.messages import Review, encode
 from edge.phantom import phantom
-from edge.topics import Address
+from edge.wire.messages import Review, encode
+from edge.wire.topics import Address
 
 
 @pytest.fixture

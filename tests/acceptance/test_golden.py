@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.bundle import read_bundle, write_bundle
+from edge.bundle.bundle import read_bundle, write_bundle
 from edge.golden import Golden
 
 

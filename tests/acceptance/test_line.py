@@ -214,7 +214,7 @@ def test_the_agent_never_imports_tensorflow(demo_bundle, phantoms, tmp_path: Pat
     """Neither the package nor the command brings the trainer's libraries to the box."""
     (name,) = phantoms(tmp_path, 1)
     script = (
-        "import sys; from edge.cli import main; import edge.agent, edge.publish, doctor.inbox; "
+        "import sys; from edge.cli import main; import edge.agent, edge.delivery.publish, doctor.inbox; "
         f"main(['classify', {str(tmp_path / name)!r}, '--model', {str(demo_bundle)!r}, '--allow-unsigned', '--json']); "
         "heavy = {'tensorflow', 'keras', 'sklearn', 'trainer', 'converter'} & set(sys.modules); "
         "sys.exit(f'imported {heavy}' if heavy else 0)"

@@ -14,9 +14,9 @@ from doctor.inbox import Inbox
 from doctor.requests import Command
 from doctor.reviews import Answer
 from doctor.store import Store
-from edge.config import BrokerConfig
-from edge.decode import decode
+from edge.decoding.decode import decode
 from edge.phantom import phantom
+from edge.settings.config import BrokerConfig
 
 READER = Account("ada", "Dr. Ada Reader")
 

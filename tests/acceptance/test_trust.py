@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from converter.keys import KeyFiles, make_key, read_key
-from edge.bundle import Bundle, read_bundle, write_bundle
+from edge.bundle.bundle import Bundle, read_bundle, write_bundle
 
 CLOSED = ("--broker", "127.0.0.1:1", "--first-contact-s", "0")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from edge.assess import Assessor
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 from edge.classify import Classifier
-from edge.decode import decode
+from edge.decoding.decode import decode
 from edge.preprocess import preprocess
 
 

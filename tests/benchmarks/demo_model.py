@@ -17,8 +17,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from edge.assess import Assessor
-from edge.bundle import read_bundle
-from edge.decode import decode
+from edge.bundle.bundle import read_bundle
+from edge.decoding.decode import decode
 from edge.phantom import OPACITY, phantom
 
 BUNDLE = Path(__file__).resolve().parents[2] / "edge" / "demo-model.bundle"

@@ -42,7 +42,7 @@ from doctor.accounts import Account, Role  # noqa: E402
 from doctor.reviews import Answer  # noqa: E402
 from doctor.store import Store  # noqa: E402
 from doctor.worklist import Filter, Show  # noqa: E402
-from edge.config import BrokerConfig  # noqa: E402
+from edge.settings.config import BrokerConfig  # noqa: E402
 
 PASSWORD = "of nobody in particular"  # noqa: S105
 ROUNDS = 101

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from edge.assess import Assessor
-from edge.bundle import TRAINED_ON_DIGITS, read_bundle
-from edge.decode import decode
+from edge.bundle.bundle import TRAINED_ON_DIGITS, read_bundle
+from edge.decoding.decode import decode
 from edge.guard import REASONS
 from edge.preprocess import preprocess
 from edge.study import NOT_ASSESSABLE, Finding, Radiograph

@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from converter.material import Material, read_material
 from converter.refit import find
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 from edge.classify import Classifier
 from edge.explain import heatmap
 from trainer.features import BATCH, default_cache, forward

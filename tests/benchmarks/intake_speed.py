@@ -35,18 +35,18 @@ from PIL import Image
 
 from edge import agent
 from edge.assess import Assessor
-from edge.attempts import Attempts
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 from edge.classify import Classifier
-from edge.config import AgentConfig, load
 from edge.database import Database
-from edge.decode import decode, read
-from edge.decoder import Decoding, one_ahead
+from edge.decoding.attempts import Attempts
+from edge.decoding.decode import decode, read
+from edge.decoding.decoder import Decoding, one_ahead
 from edge.doors import watched_folders
 from edge.intake.folder import FolderIntake
 from edge.phantom import phantom
 from edge.preprocess import preprocess
 from edge.pseudonym import Pseudonyms
+from edge.settings.config import AgentConfig, load
 
 JPEG_SIZE = (4160, 3120)
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import openvino
 
 from edge.bench import machine, named, race
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 from edge.classify import Timed
 
 

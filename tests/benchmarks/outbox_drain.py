@@ -31,14 +31,14 @@ from typing import TYPE_CHECKING
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.broker import MAX_IN_FLIGHT, Acknowledged, Line
-from edge.config import BrokerConfig
-from edge.config_delivery import OutboxConfig
-from edge.health import Vitals
-from edge.messages import ModelIdentity, Report, encode, report_id
-from edge.outbox import Outbox
-from edge.publish import Publisher
-from edge.topics import Address
+from edge.delivery.health import Vitals
+from edge.delivery.publish import Publisher
+from edge.mqtt.broker import MAX_IN_FLIGHT, Acknowledged, Line
+from edge.outbox.outbox import Outbox
+from edge.settings.config import BrokerConfig
+from edge.settings.delivery import OutboxConfig
+from edge.wire.messages import ModelIdentity, Report, encode, report_id
+from edge.wire.topics import Address
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized

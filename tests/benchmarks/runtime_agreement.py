@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 from edge.decide import softmax
-from edge.decode import decode
+from edge.decoding.decode import decode
 from edge.golden import decisions
 from edge.preprocess import preprocess
 
@@ -24,7 +24,7 @@ RUN = """
 import sys
 from pathlib import Path
 import numpy as np
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 from edge.classify import Classifier
 classifier = Classifier(read_bundle(Path(sys.argv[1])).model, runtime=sys.argv[2], threads=1)
 outputs = [classifier.run(image) for image in np.load(sys.argv[3])]

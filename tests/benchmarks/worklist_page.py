@@ -26,7 +26,7 @@ from doctor.accounts import Role
 from doctor.store import Store
 from doctor.web import server
 from doctor.web.app import make_app
-from edge.messages import Report
+from edge.wire.messages import Report
 
 GOLDEN = Path(__file__).parents[1] / "edge" / "golden" / "report.json"
 DECISIONS = ("covid", "normal", "normal", "normal", "inconclusive", "normal", "not-assessable", "normal")

@@ -14,8 +14,8 @@ import msgspec
 
 import edge.agent
 import edge.cli
-import edge.exchange
-import edge.publish
+import edge.delivery.exchange
+import edge.delivery.publish
 from edge.classify import RUNTIMES
 
 

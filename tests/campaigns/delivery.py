@@ -34,8 +34,8 @@ import msgspec
 from faults import Plan
 from peers import BadLine, Broker, Doctor, Images
 
-from edge.bundle import read_bundle
-from edge.messages import report_id
+from edge.bundle.bundle import read_bundle
+from edge.wire.messages import report_id
 
 RUN_S = 2.0
 """A run that does not come to its place is killed after this."""

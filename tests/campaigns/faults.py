@@ -156,7 +156,7 @@ def _counted(places: Places, name: str, real: Callable[..., Result], *args: Any)
 
 
 def _between_agent_and_broker(places: Places) -> None:
-    from edge.broker import Line  # noqa: PLC0415 - after the interpreter is warm
+    from edge.mqtt.broker import Line  # noqa: PLC0415 - after the interpreter is warm
 
     publish, acknowledge = Line.publish, Line.acknowledge
     Line.publish = lambda self, topic, payload, *, retain=False: places.come_to(

@@ -37,11 +37,11 @@ from doctor.accounts import Account  # noqa: E402
 from doctor.reviews import Answer, ConflictError  # noqa: E402
 from doctor.store import Store  # noqa: E402
 from doctor.worklist import Filter  # noqa: E402
-from edge.broker import Line, Received  # noqa: E402
-from edge.config import BrokerConfig  # noqa: E402
 from edge.errors import BrokerUnreachableError  # noqa: E402
-from edge.messages import Confirmation, Receipt, Report, Review, decode, encode  # noqa: E402
-from edge.topics import Address, Kind, Topic  # noqa: E402
+from edge.mqtt.broker import Line, Received  # noqa: E402
+from edge.settings.config import BrokerConfig  # noqa: E402
+from edge.wire.messages import Confirmation, Receipt, Report, Review, decode, encode  # noqa: E402
+from edge.wire.topics import Address, Kind, Topic  # noqa: E402
 
 WINDOW = 10
 AT_WORK = 0.8

@@ -10,8 +10,8 @@ from PIL import Image
 
 from converter import convert as converter
 from converter.keys import make_key, read_key
+from edge.bundle.signature import PublicKey
 from edge.phantom import phantom
-from edge.signature import PublicKey
 from trainer import train as trainer
 from trainer.recipes import Recipe
 

@@ -14,11 +14,11 @@ from converter import refit
 from converter.cli import main
 from converter.material import read_material
 from edge.assess import Assessor
-from edge.bundle import Bundle, read_bundle, write_bundle
+from edge.bundle.bundle import Bundle, read_bundle, write_bundle
+from edge.bundle.signature import Trust
 from edge.classify import Classifier
 from edge.explain import heatmap
 from edge.preprocess import SIDE_PX
-from edge.signature import Trust
 from trainer.examine import examine
 from trainer.model_file import read_training
 
@@ -27,7 +27,7 @@ import json, sys
 import numpy as np
 from pathlib import Path
 from edge.assess import Assessor
-from edge.bundle import Bundle, read_bundle, write_bundle
+from edge.bundle.bundle import Bundle, read_bundle, write_bundle
 from edge.classify import Classifier
 from edge.decide import softmax
 classifier = Classifier(read_bundle(Path(sys.argv[1])).model, runtime=sys.argv[2])

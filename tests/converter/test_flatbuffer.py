@@ -6,7 +6,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from converter.flatbuffer import bytes_of, tree_of
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 from edge.classify import Classifier
 from edge.preprocess import SIDE_PX
 

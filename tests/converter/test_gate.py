@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from converter.gate import allowed, check, exceeded
-from edge.bundle import Parity
+from edge.bundle.bundle import Parity
 from edge.errors import GateError
 
 WITHIN = Parity(

@@ -11,11 +11,11 @@ import pytest
 from converter.cli import main
 from converter.golden import candidates, choose, with_golden
 from converter.keys import make_key
-from edge.bundle import Card, read_bundle, write_bundle
+from edge.bundle.bundle import Card, read_bundle, write_bundle
+from edge.bundle.signature import Trust
 from edge.decide import softmax
 from edge.errors import GateError
 from edge.golden import TOLERANCE, Golden
-from edge.signature import Trust
 
 
 @pytest.fixture(scope="module")

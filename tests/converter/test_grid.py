@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from converter import refit
 from converter.grid import learning_on_grid, rounded, settled
 from converter.material import read_material
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 from edge.classify import Classifier
 from trainer.heads import build_head
 

@@ -7,7 +7,7 @@ import numpy as np
 from converter.cli import main
 from converter.material import read_material
 from edge.assess import Assessor
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 from edge.guard import STRANGE, exposure
 from edge.study import NOT_ASSESSABLE, Radiograph
 

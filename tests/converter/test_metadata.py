@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from flatbuffers.number_types import Float32Flags, Int8Flags, Uint8Flags, Uint32Flags
 
 from converter.metadata import About, with_metadata
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 from edge.classify import Classifier
 from edge.preprocess import SIDE_PX
 

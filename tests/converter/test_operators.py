@@ -5,7 +5,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from converter.operators import needs
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 from edge.errors import GateError
 
 

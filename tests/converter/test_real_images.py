@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from converter import convert as converter
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 from trainer import train as trainer
 from trainer.recipes import RECIPES
 

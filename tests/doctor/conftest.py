@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from doctor import schema
 from doctor.accounts import Account
 from doctor.store import Store
-from edge.messages import Report
+from edge.wire.messages import Report
 
 GOLDEN = Path(__file__).parents[1] / "edge" / "golden" / "report.json"
 

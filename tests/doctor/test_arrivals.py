@@ -9,7 +9,7 @@ from doctor.arrivals import take
 from doctor.rejected import BEGINNING_BYTES, KEPT, Fault
 from doctor.reviews import Answer
 from doctor.worklist import Filter
-from edge.messages import Confirmation, Health, Receipt, Report, Status, decode, encode
+from edge.wire.messages import Confirmation, Health, Receipt, Report, Status, decode, encode
 
 BOX = "xray/v1/clinic/box-1"
 ID = f"{1:032x}"

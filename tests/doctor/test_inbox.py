@@ -13,10 +13,10 @@ from doctor.rejected import Fault
 from doctor.requests import Command
 from doctor.reviews import Answer
 from doctor.store import Store
-from edge.broker import Line, Received
-from edge.config import BrokerConfig
-from edge.messages import Chunk, Confirmation, Receipt, Request, Response, Review, Status, decode, encode
-from edge.topics import Address
+from edge.mqtt.broker import Line, Received
+from edge.settings.config import BrokerConfig
+from edge.wire.messages import Chunk, Confirmation, Receipt, Request, Response, Review, Status, decode, encode
+from edge.wire.topics import Address
 
 BOX = Address("xray", "clinic", "box-1")
 PROBE = Address("xray", "probe", "probe")

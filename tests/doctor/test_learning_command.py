@@ -8,7 +8,7 @@ from doctor.cli import main
 from doctor.learning.answered import CAVEAT
 from doctor.reviews import Answer
 from doctor.store import Store
-from edge.messages import NOTICE
+from edge.wire.messages import NOTICE
 from tests.doctor.learning.answers import report
 
 

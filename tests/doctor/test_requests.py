@@ -9,7 +9,7 @@ from doctor import images, requests
 from doctor.requests import Command
 from doctor.reviews import UnknownReportError
 from edge.errors import MessageError
-from edge.messages import Chunk, Response
+from edge.wire.messages import Chunk, Response
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 PNG = bytes(range(256)) * 10

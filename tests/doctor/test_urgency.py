@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from doctor.urgency import ORDER, WAIT, Mark, Urgency, is_overdue, marks_of, reason_of, urgency_of
-from edge.messages import Review
+from edge.wire.messages import Review
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ import pytest
 
 from edge import alarm
 from edge.alarm import Level, age, standing, watch
-from edge.messages import Health
-from edge.reconnect import LineState
+from edge.mqtt.reconnect import LineState
+from edge.wire.messages import Health
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 WELL = Health(

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from edge.archive import keeping_room, trim
-from edge.config_intake import ArchiveConfig
-from edge.messages import Report
-from edge.outbox import Outbox
+from edge.outbox.outbox import Outbox
+from edge.settings.intake import ArchiveConfig
+from edge.wire.messages import Report
 
 GOLDEN = Path(__file__).parent / "golden" / "report.json"
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from edge.assess import Assessor
-from edge.bundle import Bundle, read_bundle
-from edge.decode import decode
+from edge.bundle.bundle import Bundle, read_bundle
+from edge.decoding.decode import decode
 from edge.phantom import phantom
 from edge.study import Finding
 

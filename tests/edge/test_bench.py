@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from edge.bench import Figure, Speed, machine, measure, race
-from edge.bench_command import lines
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 from edge.classify import Timed
+from edge.commands.bench import lines
 from edge.errors import BundleError
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 from edge.classify import Classifier
 from edge.errors import BundleError, ConfigError
 
@@ -16,8 +16,8 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from edge.assess import Assessor
-from edge.bundle import read_bundle
-from edge.decode import decode
+from edge.bundle.bundle import read_bundle
+from edge.decoding.decode import decode
 from edge.phantom import phantom
 assessor = Assessor(read_bundle(Path(sys.argv[1])), runtime=sys.argv[2])
 findings = [assessor.assess(decode(phantom(seed).png())) for seed in range(30_000_000, 30_000_040)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge.bundle import Bundle, read_bundle
+from edge.bundle.bundle import Bundle, read_bundle
 from edge.phantom import CLEAR, OPACITY
 
 ROOT = Path(__file__).resolve().parents[2]

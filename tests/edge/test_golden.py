@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from edge.assess import Assessor
-from edge.bundle import Bundle, read_bundle
+from edge.bundle.bundle import Bundle, read_bundle
 from edge.classify import RUNTIMES
 from edge.errors import BundleError, GateError
 from edge.golden import TOLERANCE, Golden, Vector, prove, rerun
@@ -21,7 +21,7 @@ RERUN = """
 import sys
 from pathlib import Path
 from edge.assess import Assessor
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 found = Assessor(read_bundle(Path(sys.argv[1])), runtime=sys.argv[2]).rerun
 print(found.n, found.differing, found.max_probability_shift)
 """

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.operators import needs
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 from edge.errors import BundleError
 from edge.operators import operators_of
 

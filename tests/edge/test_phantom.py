@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge.decode import decode, stretch
+from edge.decoding.decode import decode, stretch
 from edge.errors import DataError
 from edge.phantom import CLEAR, OPACITY, Phantom, main, phantom, write_dataset
 from edge.preprocess import preprocess

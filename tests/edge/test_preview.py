@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from edge.decode import decode
+from edge.decoding.decode import decode
 from edge.phantom import phantom
 from edge.preview import blanked, preview
 from edge.study import Radiograph

@@ -32,15 +32,15 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
-from edge import messages
-from edge.attempts import Attempts
-from edge.bundle import pack, read_bundle, unpack
-from edge.config import load
-from edge.decode import decode
-from edge.decoder import Decoder
+from edge.bundle.bundle import pack, read_bundle, unpack
+from edge.decoding.attempts import Attempts
+from edge.decoding.decode import decode
+from edge.decoding.decoder import Decoder
 from edge.errors import BundleError, ConfigError, MessageError, PoisonError, UnreadableImageError
+from edge.settings.config import load
 from edge.study import Arrival, sha256_of
-from edge.topics import Topic
+from edge.wire import messages
+from edge.wire.topics import Topic
 
 Target = Callable[[bytes], str]
 """Takes one input; says what became of it, or raises what must not be raised."""

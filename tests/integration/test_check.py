@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from edge.broker import Line, Received
 from edge.checks.broker import broker_checks
 from edge.checks.check import Check
-from edge.config import AgentConfig, BrokerConfig
+from edge.mqtt.broker import Line, Received
+from edge.settings.config import AgentConfig, BrokerConfig
 
 DAY = timedelta(days=1)
 WHO = {"site": "clinic", "device": "box-1"}

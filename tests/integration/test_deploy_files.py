@@ -16,9 +16,9 @@ import pytest
 from converter.cli import build_parser as converter_parser
 from doctor.cli import build_parser as doctor_parser
 from edge.cli import build_parser as agent_parser
-from edge.config import AgentConfig, BrokerConfig, known_keys, load
 from edge.database import DatabaseError
 from edge.errors import BrokerUnreachableError, BundleError, ConfigError
+from edge.settings.config import AgentConfig, BrokerConfig, known_keys, load
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -162,7 +162,9 @@ def test_the_pip_steps_of_the_dockerfile_make_an_agent_without_tensorflow(deploy
 
     assert len(steps) == 2
     assert _run(environment, "edge-agent", "--version", folder=tmp_path).startswith("edge-agent ")
-    assert _run(environment, "python", "-c", "import edge.cli, edge.agent, edge.publish", folder=tmp_path) == ""
+    assert (
+        _run(environment, "python", "-c", "import edge.cli, edge.agent, edge.delivery.publish", folder=tmp_path) == ""
+    )
     find = "import importlib.util as u; print([u.find_spec(name) for name in ('tensorflow', 'keras')])"
     assert _run(environment, "python", "-c", find, folder=tmp_path) == "[None, None]\n"
 

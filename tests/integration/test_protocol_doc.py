@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.broker import Acknowledged, Line
-from edge.config import BrokerConfig
-from edge.messages import MAX_REPORT_BYTES, MESSAGES, Report, decode, encode, report_id
-from edge.topics import Address
+from edge.mqtt.broker import Acknowledged, Line
+from edge.settings.config import BrokerConfig
+from edge.wire.messages import MAX_REPORT_BYTES, MESSAGES, Report, decode, encode, report_id
+from edge.wire.topics import Address
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
 KINDS = {f"xray.{kind.__name__.lower()}/1": kind for kind in MESSAGES}
@@ -50,7 +50,7 @@ def test_every_field_of_a_report_is_explained() -> None:
 
 
 def test_the_topics_are_those_of_the_code() -> None:
-    """The table of topics is what `edge.messages` builds, and the limit is the code's."""
+    """The table of topics is what `edge.wire.messages` builds, and the limit is the code's."""
     text = DOCUMENT.read_text(encoding="utf-8")
     address = Address("xray", "S", "D")
     expected = {

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge.bundle import Card, read_bundle
+from edge.bundle.bundle import Card, read_bundle
 from edge.decide import softmax
-from edge.decode import decode
+from edge.decoding.decode import decode
 from edge.golden import TOLERANCE, decisions
 from edge.phantom import phantom
 from edge.preprocess import preprocess
@@ -33,7 +33,7 @@ RUN = """
 import importlib.metadata, json, sys
 from pathlib import Path
 import numpy as np
-from edge.bundle import read_bundle
+from edge.bundle.bundle import read_bundle
 from edge.classify import DISTRIBUTIONS, Classifier
 classifier = Classifier(read_bundle(Path(sys.argv[1])).model, runtime=sys.argv[2])
 logits = [classifier.run(image).logits.tolist() for image in np.load(sys.argv[3])]

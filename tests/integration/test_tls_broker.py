@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from edge.broker import Acknowledged, Line, Received
-from edge.bundle import read_bundle
-from edge.config import BrokerConfig
-from edge.messages import Status, encode
-from edge.outbox import Outbox, State
-from edge.topics import Address
+from edge.bundle.bundle import read_bundle
+from edge.mqtt.broker import Acknowledged, Line, Received
+from edge.outbox.outbox import Outbox, State
+from edge.settings.config import BrokerConfig
+from edge.wire.messages import Status, encode
+from edge.wire.topics import Address
 
 BOX_1 = Address("xray", "clinic", "box-1")
 REPORT = "0123456789abcdef0123456789abcdef"

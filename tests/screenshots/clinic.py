@@ -25,9 +25,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
-from edge.messages import Receipt, Report, Review, decode, encode
 from edge.phantom import phantom
-from edge.topics import Address, Kind, Topic
+from edge.wire.messages import Receipt, Report, Review, decode, encode
+from edge.wire.topics import Address, Kind, Topic
 
 SEEDS = (4_000_000, 4_000_009, 4_000_012, 4_000_005, 4_000_014, 4_000_015)
 """One film each, in this order; every odd one shows an opacity."""

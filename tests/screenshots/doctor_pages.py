@@ -29,14 +29,14 @@ from doctor.web import server
 from doctor.web.app import make_app
 from edge.agent import report_of
 from edge.assess import Assessor
-from edge.bundle import read_bundle
-from edge.config import AgentConfig
-from edge.decode import decode
-from edge.messages import Health, Status
+from edge.bundle.bundle import read_bundle
+from edge.decoding.decode import decode
 from edge.phantom import phantom
 from edge.preview import preview
 from edge.pseudonym import Tokens
+from edge.settings.config import AgentConfig
 from edge.study import Arrival, Capture, sha256_of
+from edge.wire.messages import Health, Status
 
 SITES = ("st-anna", "lake-district", "st-anna", "hill-clinic")
 SEEDS = range(12_000_000, 12_000_016)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge.decode import decode
+from edge.decoding.decode import decode
 from edge.phantom import phantom
 from edge.preprocess import preprocess
 from trainer.cli import main

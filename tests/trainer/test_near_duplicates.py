@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from edge.decode import decode
+from edge.decoding.decode import decode
 from edge.phantom import phantom
 from edge.preprocess import preprocess
 from edge.study import Radiograph

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.decode import decode
+from edge.decoding.decode import decode
 from edge.preprocess import preprocess
 from trainer.cli import main
 from trainer.dataset import read_dataset

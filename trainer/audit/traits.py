@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from edge.decode import is_dicom
+from edge.decoding.decode import is_dicom
 from edge.errors import DataError
 from edge.guard import BLACK, WHITE
 from trainer.audit.occlude import FRAME_PX
@@ -117,7 +117,7 @@ def _of_picture(content: bytes) -> tuple[Size, dict[str, Trait]]:
 
 def _of_dicom(content: bytes) -> tuple[Size, dict[str, Trait]]:
     """Size and header of a DICOM file; no attribute but these is read."""
-    import pydicom  # noqa: PLC0415 - optional, and imported by `edge.decode` alike before this
+    import pydicom  # noqa: PLC0415 - optional, and imported by `edge.decoding.decode` alike before this
 
     header: Any = pydicom.dcmread(
         io.BytesIO(content),

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from skimage.feature import hog
 
-from edge.decode import DECODING
+from edge.decoding.decode import DECODING
 from edge.preprocess import PREPROCESSING, SIDE_PX
 from trainer.features import cached_features
 from trainer.store import Rows, Store

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge.decode import DECODING
+from edge.decoding.decode import DECODING
 from edge.errors import ConfigError
 from edge.preprocess import PREPROCESSING
 from trainer.clock import Clock

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from edge.messages import NOTICE
+from edge.wire.messages import NOTICE
 
 FEW_PATIENTS: Final = 100
 """Below this many patients, or images whose patient is not known, the number itself is a limit."""

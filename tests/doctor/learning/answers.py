@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from doctor.learning.answered import Answered
-from edge.messages import ModelIdentity, Picture, Report, Review, report_id
 from edge.study import INCONCLUSIVE, NOT_ASSESSABLE
+from edge.wire.messages import ModelIdentity, Picture, Report, Review, report_id
 
 GOLDEN = Path(__file__).parents[2] / "edge" / "golden" / "report.json"
 REPORT = msgspec.json.decode(GOLDEN.read_bytes(), type=Report)

@@ -12,7 +12,7 @@ from PIL import Image
 from doctor.learning.answered import Answered
 from doctor.learning.export import Exhibit, Format, export
 from edge.errors import ConfigError
-from edge.messages import NOTICE
+from edge.wire.messages import NOTICE
 from tests.doctor.learning.answers import AT, answered
 
 

@@ -8,7 +8,7 @@ from fhir.resources.R4B.bundle import Bundle
 
 from doctor.learning.answered import Answered
 from doctor.learning.fhir import fhir_bundle
-from edge.messages import NOTICE
+from edge.wire.messages import NOTICE
 from tests.doctor.learning.answers import AT, answered
 
 

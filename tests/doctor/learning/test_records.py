@@ -10,7 +10,7 @@ from doctor.learning.export import Exhibit
 from doctor.learning.overview import overview
 from doctor.learning.records import Selection, answered, exhibits, references, reports
 from doctor.reviews import Answer
-from edge.messages import Chunk
+from edge.wire.messages import Chunk
 from tests.doctor.learning.answers import report
 
 

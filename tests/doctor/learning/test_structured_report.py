@@ -12,8 +12,8 @@ from PIL import Image
 
 from doctor.learning.answered import Answered
 from doctor.learning.structured_report import structured_report
-from edge.messages import NOTICE
 from edge.phantom import phantom
+from edge.wire.messages import NOTICE
 from tests.doctor.learning.answers import AT, answered
 
 

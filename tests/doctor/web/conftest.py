@@ -21,8 +21,8 @@ from doctor.accounts import Account, Role
 from doctor.store import Store
 from doctor.web import server
 from doctor.web.app import make_app
-from edge.messages import Picture, Report
 from edge.phantom import phantom
+from edge.wire.messages import Picture, Report
 
 PASSWORD = "correct horse battery staple"  # noqa: S105 - known to everybody
 SETUP = "first-account"

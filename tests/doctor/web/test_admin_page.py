@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from doctor import clinics, rejected, requests
 from doctor.rejected import Fault
-from edge.messages import Response, Status
+from edge.wire.messages import Response, Status
 
 SCRIPT = "<script>document.title = 'run'</script>"
 

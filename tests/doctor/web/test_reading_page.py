@@ -14,7 +14,7 @@ from doctor import requests
 from doctor.accounts import Account
 from doctor.reviews import Answer
 from doctor.schema import session
-from edge.messages import Chunk, ModelIdentity, Response
+from edge.wire.messages import Chunk, ModelIdentity, Response
 
 WINDOWS = [(360, 640, "dark"), (1440, 900, "light")]
 SCRIPT = "<script>document.title = 'run'</script><img src=x onerror=\"document.title = 'run'\">"

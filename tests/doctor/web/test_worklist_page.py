@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from doctor.accounts import Account
-from edge.messages import Status
+from edge.wire.messages import Status
 
 WINDOWS = [(360, 640, "dark"), (1440, 900, "light")]
 FIRST_LOAD_BYTES = 200_000

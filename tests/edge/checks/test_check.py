@@ -2,9 +2,9 @@
 
 import pytest
 
-from edge.check_command import closing, lines
 from edge.checks import Check, State
 from edge.checks.every import as_result, ready
+from edge.commands.check import closing, lines
 from edge.errors import ConfigError
 
 

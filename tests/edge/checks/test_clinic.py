@@ -12,11 +12,11 @@ import pytest
 
 from edge.checks.check import Check
 from edge.checks.clinic import answers_check, page_check
-from edge.config import AgentConfig
-from edge.config_delivery import AlarmConfig, OutboxConfig
-from edge.config_page import PageConfig
-from edge.messages import Report, decode
-from edge.outbox import OUTBOX_NAME, Outbox
+from edge.outbox.outbox import OUTBOX_NAME, Outbox
+from edge.settings.config import AgentConfig
+from edge.settings.delivery import AlarmConfig, OutboxConfig
+from edge.settings.page import PageConfig
+from edge.wire.messages import Report, decode
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report.json"
 

@@ -7,11 +7,11 @@ import pytest
 
 from edge.checks.check import Check, State
 from edge.checks.doors import camera_check, dicom_check
-from edge.config import AgentConfig
-from edge.config_intake import CameraConfig, DicomConfig
 from edge.intake import camera
 from edge.intake.dicom import dicom_receiver
 from edge.intake.spool import Spool
+from edge.settings.config import AgentConfig
+from edge.settings.intake import CameraConfig, DicomConfig
 
 
 def dicom(config: DicomConfig) -> Check:

@@ -9,7 +9,7 @@ import pytest
 import edge.checks.machine
 from edge.checks.check import Check
 from edge.checks.machine import clock_check, state_checks, watch_checks
-from edge.config import AgentConfig
+from edge.settings.config import AgentConfig
 
 
 def one(checks: Iterator[Check], name: str) -> Check:

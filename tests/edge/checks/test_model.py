@@ -8,11 +8,11 @@ import pytest
 
 import edge.checks.model
 from converter.keys import make_key, read_key
-from edge.bundle import read_bundle, write_bundle
+from edge.bundle.bundle import read_bundle, write_bundle
 from edge.checks.model import model_checks
-from edge.config import AgentConfig
 from edge.errors import ConfigError
 from edge.golden import Golden
+from edge.settings.config import AgentConfig
 
 
 def states(config: AgentConfig) -> dict[str, str]:

@@ -12,18 +12,18 @@ import pytest
 
 from edge.clinic.box import Box
 from edge.clinic.serve import serving
-from edge.config_page import PageConfig
-from edge.decode import decode
-from edge.health import Vitals
+from edge.decoding.decode import decode
+from edge.delivery.health import Vitals
 from edge.intake.quarantine import list_quarantine
 from edge.intake.spool import Spool
-from edge.messages import ModelIdentity, Picture, Report, Review
-from edge.outbox import Outbox
-from edge.outbox_entry import State
+from edge.mqtt.reconnect import LineState
+from edge.outbox.entry import State
+from edge.outbox.outbox import Outbox
 from edge.phantom import phantom
 from edge.preview import preview
 from edge.pseudonym import Pseudonyms
-from edge.reconnect import LineState
+from edge.settings.page import PageConfig
+from edge.wire.messages import ModelIdentity, Picture, Report, Review
 
 MODEL = ModelIdentity(
     id="phantom-mobilenet@b71d25bfb6cc",

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from edge.clinic.access import MAX_WRONG, WRONG_S, Door, local_path
-from edge.config_page import PageConfig
+from edge.settings.page import PageConfig
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of the tests alone
 

@@ -18,17 +18,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge.clinic import studies, uploads, views
 from edge.clinic.pictures import heatmap_png
-from edge.config_page import PageConfig
 from edge.database import DatabaseError
 from edge.errors import ConfigError, RetryError
 from edge.intake.spool import SpoolFullError
-from edge.messages import NOTICE, report_id
 from edge.notify import Pulse
-from edge.outbox import Outbox
-from edge.outbox_entry import State
+from edge.outbox.entry import State
+from edge.outbox.outbox import Outbox
 from edge.phantom import phantom
 from edge.pseudonym import Pseudonyms
+from edge.settings.page import PageConfig
 from edge.study import sha256_of
+from edge.wire.messages import NOTICE, report_id
 
 MAKE_CERTIFICATES = Path(__file__).resolve().parents[3] / "deploy" / "mosquitto" / "make-certificates.sh"
 HTML = {"accept": "text/html"}

@@ -7,10 +7,10 @@ import pytest
 from playwright.sync_api import expect
 
 from edge.clinic.serve import serving
-from edge.config_page import PageConfig
-from edge.outbox_entry import State
+from edge.mqtt.reconnect import LineState
+from edge.outbox.entry import State
 from edge.phantom import phantom
-from edge.reconnect import LineState
+from edge.settings.page import PageConfig
 
 
 @pytest.fixture

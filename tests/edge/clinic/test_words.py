@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from edge.clinic.words import Tone, answered, ladder, said, size, trouble
-from edge.messages import Review
-from edge.outbox_entry import State
+from edge.outbox.entry import State
+from edge.wire.messages import Review
 
 
 @pytest.mark.parametrize(

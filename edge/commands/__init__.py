@@ -1,0 +1,1 @@
+"""The commands of `edge-agent` beside the agent itself, one module each."""

@@ -1,0 +1,310 @@
+"""Arrival -> Capture and Radiograph, in a child process, one ahead of the pipeline.
+
+Invariant: whatever a file does to its decoder - crash it, hang it, swell it - the agent goes on with a new child. A
+file that has ended a process three times, the agent's own among them, is refused for good (`edge.decoding.attempts`).
+"""
+
+import fcntl
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+import numpy as np
+
+from edge.decoding.attempts import MAX_TRIES, Attempts
+from edge.decoding.child import LENGTH_BYTES, Answer, Task
+from edge.errors import PoisonError, RetryError, UnreadableImageError
+from edge.settings.delivery import Region
+from edge.study import Arrival, Capture, Radiograph
+
+_PIPE_BYTES: Final = 1024 * 1024
+"""Linux's default of 64 KiB would wake both ends for every 0.06 megapixels."""
+_MAX_HEADER_BYTES: Final = 64 * 1024
+
+log = logging.getLogger(__name__)
+
+
+class ChildError(RetryError):
+    """The child died or had to be killed; the next one may fare better."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """What the child made of one file.
+
+    Attributes:
+        capture: The file, as read.
+        radiograph: Its picture.
+        preview: A small JPEG of it; None where none is wanted, or none that is worth seeing fits.
+        decode_ms: How long reading and decoding took.
+    """
+
+    capture: Capture
+    radiograph: Radiograph
+    preview: bytes | None
+    decode_ms: float
+
+
+class Decoder:
+    """A child process that decodes one file at a time; a new one is started when it dies.
+
+    Args:
+        attempts: Who is blamed for a death.
+        timeout_s: A file that takes longer is given up, and the child killed.
+        max_memory_bytes: What a picture may take beyond the child itself.
+        max_preview_bytes: So large may a preview be; 0 for none.
+        blank: Regions to blacken in previews, as fractions of width and height.
+    """
+
+    def __init__(
+        self,
+        attempts: Attempts,
+        *,
+        timeout_s: float,
+        max_memory_bytes: int,
+        max_preview_bytes: int = 0,
+        blank: tuple[Region, ...] = (),
+    ) -> None:
+        self._attempts = attempts
+        self._timeout_s = timeout_s
+        self._max_memory_bytes = max_memory_bytes
+        self._max_preview_bytes = max_preview_bytes
+        self._blank = blank
+        self._child = self._new_child()
+
+    def __enter__(self) -> Self:
+        """Return the running decoder."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the child."""
+        self._kill()
+
+    def start(self, arrival: Arrival) -> "Decoding":
+        """Begin to decode a file; only one can be under way."""
+        self._attempts.begin(arrival.key)
+        decoding = Decoding(self, arrival)
+        decoding.begin()
+        return decoding
+
+    def ask(self, arrival: Arrival) -> None:
+        """Hand the child a file.
+
+        Raises:
+            ChildError: It is dead.
+        """
+        task = msgspec.json.encode(
+            Task(os.fsencode(arrival.path), max_preview_bytes=self._max_preview_bytes, blank=self._blank)
+        )
+        try:
+            os.write(self._to_child, len(task).to_bytes(LENGTH_BYTES, "big") + task)
+        except BrokenPipeError as error:
+            raise ChildError(self._cause_of_death()) from error
+
+    def answer(self, arrival: Arrival, since_s: float) -> Decoded | UnreadableImageError:
+        """Wait for the child's answer.
+
+        Args:
+            arrival: What it was asked for.
+            since_s: Monotonic time at which it was asked.
+
+        Raises:
+            ChildError: It died, or took too long.
+        """
+        deadline_s = since_s + self._timeout_s
+        length = int.from_bytes(self._read(LENGTH_BYTES, deadline_s), "big")
+        if length > _MAX_HEADER_BYTES:
+            raise ChildError("gave an answer that makes no sense")
+        answer = msgspec.json.decode(self._read(length, deadline_s), type=Answer)
+        if answer.error is not None:
+            return UnreadableImageError(answer.error)
+        pixels = np.frombuffer(self._read(answer.height_px * answer.width_px, deadline_s), np.uint8)
+        preview = bytes(self._read(answer.preview_bytes, deadline_s))
+        radiograph = Radiograph(
+            pixels=pixels.reshape(answer.height_px, answer.width_px),
+            media_type=answer.media_type,
+            source_mode=answer.source_mode,
+            source_width_px=answer.source_width_px,
+            source_height_px=answer.source_height_px,
+        )
+        capture = Capture(arrival, answer.sha256, answer.identity)
+        return Decoded(capture, radiograph, preview or None, answer.decode_ms)
+
+    def blame(self, arrival: Arrival, error: ChildError) -> None:
+        """Replace the child, and note on whose account.
+
+        Raises:
+            PoisonError: This file has ended enough processes.
+        """
+        self._kill()
+        self._child = self._new_child()
+        tries = self._attempts.blame(arrival.key)
+        log.warning("the decoder %s; try %d of %d with this file", error, tries, MAX_TRIES)
+        refuse_poison(tries, str(error))
+
+    def end(self, arrival: Arrival) -> None:
+        """Note that a file is no longer in hand."""
+        self._attempts.end(arrival.key)
+
+    def tries(self, arrival: Arrival) -> int:
+        """How often a file has ended a process."""
+        return self._attempts.tries(arrival.key)
+
+    @property
+    def _to_child(self) -> int:
+        return _descriptor(self._child.stdin)
+
+    @property
+    def _from_child(self) -> int:
+        return _descriptor(self._child.stdout)
+
+    def _new_child(self) -> subprocess.Popen[bytes]:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "edge.decoding.child", str(self._max_memory_bytes)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            # Each thread of the linear algebra would take address space, and none of it is needed there.
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        )
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            fcntl.fcntl(_descriptor(child.stdout), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        return child
+
+    def _read(self, size_bytes: int, deadline_s: float) -> bytearray:
+        content = bytearray(size_bytes)
+        rest = memoryview(content)
+        poll = select.poll()
+        poll.register(self._from_child, select.POLLIN)
+        while rest:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0 or not poll.poll(left_s * 1000):
+                raise ChildError(f"took longer than {self._timeout_s:g} s")
+            count = os.readv(self._from_child, [rest])
+            if count == 0:
+                raise ChildError(self._cause_of_death())
+            rest = rest[count:]
+        return content
+
+    def _cause_of_death(self) -> str:
+        code = self._child.wait()
+        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended by itself with code {code}"
+
+    def _kill(self) -> None:
+        self._child.kill()
+        self._child.wait()
+        for pipe in (self._child.stdin, self._child.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+class Decoding:
+    """One file under way in the child."""
+
+    def __init__(self, decoder: Decoder, arrival: Arrival) -> None:
+        self.arrival: Final = arrival
+        self._decoder = decoder
+        self._since_s = 0.0
+        self._outcome: Decoded | UnreadableImageError | PoisonError | None = None
+
+    def begin(self) -> None:
+        """Hand the file to the child, unless it is poison."""
+        try:
+            refuse_poison(self._decoder.tries(self.arrival), "the process that read it died")
+            self._ask()
+        except PoisonError as error:
+            self._outcome = error
+
+    def wait(self) -> None:
+        """Wait until the child is done with the file, and free for the next."""
+        while self._outcome is None:
+            try:
+                self._outcome = self._decoder.answer(self.arrival, self._since_s)
+            except ChildError as error:
+                self._try_again(error)
+
+    def result(self) -> Decoded:
+        """What the child made of it.
+
+        Raises:
+            UnreadableImageError: The file is no picture.
+            PoisonError: Reading it has ended a process too often.
+        """
+        self.wait()
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        if self._outcome is None:
+            raise ValueError("a decoding that was waited for must have an outcome")
+        return self._outcome
+
+    def end(self) -> None:
+        """Note that nothing more can happen through this file: it is assessed, or set aside."""
+        self._decoder.end(self.arrival)
+
+    def _ask(self) -> None:
+        self._since_s = time.monotonic()
+        try:
+            self._decoder.ask(self.arrival)
+        except ChildError as error:
+            self._try_again(error)
+
+    def _try_again(self, error: ChildError) -> None:
+        try:
+            self._decoder.blame(self.arrival, error)
+        except PoisonError as poison:
+            self._outcome = poison
+        else:
+            self._ask()
+
+
+def refuse_poison(tries: int, cause: str) -> None:
+    """Refuse a file that has ended too many processes.
+
+    Raises:
+        PoisonError: It has.
+    """
+    if tries >= MAX_TRIES:
+        raise PoisonError(
+            f"expected a picture that can be decoded, this one was given up after {tries} tries (the last: the decoder "
+            f"{cause}); export it again, and keep this file for whoever looks after the box"
+        )
+
+
+def one_ahead(arrivals: Iterable[Arrival | None], decoder: Decoder) -> Iterator[Decoding]:
+    """Yield each file once the child is done with it, while the child decodes the next one.
+
+    A file that has ended a process before is decoded alone, so that no other is blamed for it.
+
+    Args:
+        arrivals: Files, and None where none is due for now.
+        decoder: The child.
+    """
+    under_way: Decoding | None = None
+    for arrival in arrivals:
+        done, under_way = under_way, None
+        if done is not None:
+            done.wait()
+        suspect = arrival is not None and decoder.tries(arrival) > 0
+        if arrival is not None and not suspect:
+            under_way = decoder.start(arrival)
+        if done is not None:
+            yield done
+        if arrival is not None and suspect:
+            yield decoder.start(arrival)
+
+
+def _descriptor(pipe: object) -> int:
+    number: int = pipe.fileno()  # type: ignore[attr-defined]
+    return number

@@ -1,0 +1,1 @@
+"""The durable outbox. What entered it survives a power cut and is owed until the doctor's inbox has sent a receipt."""

@@ -1,5 +1,6 @@
 // One report: the picture, the answer, the picture in full, and what others do with the same report meanwhile.
 import { raise } from "./alarm.js";
+import { beside } from "./beside.js";
 import { onKeys } from "./frame.js";
 import { listen } from "./live.js";
 import { forget, keep, pendingFor, post } from "./pending.js";
@@ -10,6 +11,8 @@ const number = Number(main.dataset.number);
 const stage = document.querySelector(".stage");
 const form = document.querySelector(".answer form");
 const view = stage.querySelector(".film") ? viewer(stage) : null;
+
+const other = beside(document.querySelector(".beside"), [...document.querySelectorAll("button[data-beside]")]);
 
 const follow = (selector) => () => document.querySelector(selector)?.click();
 const onStage = (action) => (event) => (event.target === stage ? action() : false);
@@ -37,6 +40,7 @@ onKeys({
     ArrowDown: onStage(view.down),
   }),
   ...Object.fromEntries([...(form?.querySelectorAll("input[data-key]") ?? [])].map((choice) => [choice.dataset.key, () => choose(choice)])),
+  b: other,
   f: follow("[data-full]"),
   n: follow("[data-next]"),
   w: follow("[data-back]"),

@@ -28,6 +28,7 @@ export function viewer(stage) {
     film.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.scale})`;
     const light = `brightness(${view.brightness}) contrast(${view.contrast})`;
     picture.style.filter = view.inverted ? `invert(1) ${light}` : light;
+    stage.parentElement.style.setProperty("--light", picture.style.filter);
     stage.dataset.tool = view.tool;
     scaleText.textContent = `${Math.round(view.scale * 100)} %`;
     control("invert").setAttribute("aria-pressed", view.inverted);

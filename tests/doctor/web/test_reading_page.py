@@ -331,6 +331,41 @@ def test_earlier_images_of_the_patient_lead_to_them(read, arrive):
     page.wait_for_url(f"**/report/{earlier}")
 
 
+def test_an_earlier_picture_is_laid_beside_this_one(read, arrive):
+    """By its button or a key, with its date and finding and in the same light; the one that is read stays in view."""
+    earlier = arrive(1, patient="p-1")
+    page = read(arrive(2, patient="p-1"))
+    alone = page.locator(".stage").bounding_box()
+    shown = page.locator(".beside img")
+    expect(shown).to_be_hidden()
+
+    page.get_by_role("button", name="Beside").click()
+    page.get_by_role("button", name="Invert").click()
+    expect(shown).to_be_visible()
+    loaded = shown.evaluate("async img => { await img.decode(); return [new URL(img.src).pathname, img.naturalWidth]; }")
+    light = shown.evaluate("img => getComputedStyle(img).filter")
+    both = page.locator(".stage").bounding_box(), page.locator(".beside").bounding_box()
+    page.keyboard.press("b")
+
+    assert loaded[0] == f"/report/{earlier}/preview"
+    assert loaded[1] > 0
+    assert light == "invert(1) brightness(1) contrast(1)"
+    assert both[0]["width"] == pytest.approx(alone["width"] / 2, abs=1)
+    assert both[1]["width"] == pytest.approx(alone["width"] / 2, abs=1)
+    expect(page.locator(".beside figcaption")).to_be_hidden()
+    assert page.locator(".stage").bounding_box() == alone
+
+
+def test_a_report_without_earlier_pictures_offers_none(read, arrive):
+    """No button, and the key does nothing."""
+    page = read(arrive(1))
+
+    page.keyboard.press("b")
+
+    expect(page.locator(".beside")).to_be_hidden()
+    assert page.get_by_role("button", name="Beside").count() == 0
+
+
 @pytest.mark.parametrize(("width", "height", "theme"), WINDOWS)
 def test_the_page_fits_and_can_be_read_by_everybody(
     read, arrive, accessibility_faults, sideways_scroll, width: int, height: int, theme: str

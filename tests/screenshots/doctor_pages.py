@@ -10,6 +10,7 @@ import io
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -31,6 +32,7 @@ from edge.agent import report_of
 from edge.assess import Assessor
 from edge.bundle.bundle import read_bundle
 from edge.decoding.decode import decode
+from edge.decoding.decoder import Decoded
 from edge.phantom import phantom
 from edge.preview import preview
 from edge.pseudonym import Tokens
@@ -60,7 +62,7 @@ def main(folder: Path) -> None:
         stop = Event()
         app = make_app(store, setup="none", stop=stop)
         with server.listening("127.0.0.1", 0) as taken, server.served(app, taken, stop=stop):
-            shoot(server.address_of(taken), amy, folder)
+            shoot(server.address_of(taken), amy, folder, answer_all=lambda: answer_all(store, ben))
 
 
 def fill(store: Store, ben: Account) -> None:
@@ -99,15 +101,14 @@ def _arrive(store: Store, assessor: Assessor, seed: int, place: int) -> int:
     radiograph = decode(content)
     picture = preview(radiograph, max_bytes=60_000)
     arrival = Arrival(path=Path("-"), received_at=datetime.now(UTC), origin="dicom", key="-")
+    capture = Capture(arrival=arrival, sha256=sha256_of(content), identity=None)
     config = AgentConfig(site=SITES[place % len(SITES)], device="box-1")
     report = report_of(
-        Capture(arrival=arrival, sha256=sha256_of(content), identity=None),
-        radiograph,
+        capture,
+        Decoded(capture, radiograph, preview=picture, decode_ms=20.0),
         assessor.assess(radiograph),
         assessor,
         config,
-        decode_ms=20.0,
-        picture=picture,
         tokens=Tokens(patient=f"p-{place % 4:016x}", study=f"s-{min(place, 14):016x}"),
     )
     number = store.add(msgspec.structs.replace(report, seq=40 + place, clock_synced=True)).number
@@ -116,7 +117,16 @@ def _arrive(store: Store, assessor: Assessor, seed: int, place: int) -> int:
     return number
 
 
-def shoot(address: str, account: Account, folder: Path) -> None:
+def answer_all(store: Store, reader: Account) -> None:
+    """Every report is read and answered, by what was drawn."""
+    for number, seed in enumerate(SEEDS, start=1):
+        revision, label = store.open_report(number, reader).revision, phantom(seed).label
+        decision = store.item(number).report.decision
+        verdict = "agree" if label == decision else "disagree"
+        store.answer(number, Answer(verdict=verdict, label=label), reader, revision)
+
+
+def shoot(address: str, account: Account, folder: Path, *, answer_all: Callable[[], None]) -> None:
     """Look at the pages, as large as they are seen."""
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium")
@@ -140,8 +150,13 @@ def shoot(address: str, account: Account, folder: Path) -> None:
         page.keyboard.press("h")
         keep(page, folder / "doctor-reading-phone.png")
         page.set_viewport_size(DESK)
+        page.keyboard.press("b")
+        keep(page, folder / "doctor-beside.png")
         page.goto(f"{address}/admin")
         keep(page, folder / "doctor-admin.png")
+        answer_all()
+        page.goto(f"{address}/statistics")
+        keep(page, folder / "doctor-statistics.png")
         browser.close()
 
 

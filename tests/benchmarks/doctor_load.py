@@ -167,8 +167,9 @@ def load(store: Store, broker: str, client: httpx.Client, arguments: argparse.Na
         for number in range(arguments.clinics)
     ]
     onlooker = Onlooker(client)
-    for thread in (*boxes, onlooker):
-        thread.start()
+    for box in boxes:
+        box.start()
+    onlooker.start()
     time.sleep(arguments.minutes * 60)
     onlooker.ended.set()
     for box in boxes:

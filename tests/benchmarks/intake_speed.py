@@ -153,7 +153,7 @@ def _run_pipeline(config: AgentConfig, model: Path, count: int) -> Ledger:
             if settled == count:
                 stop.set()
 
-        intake.settle = settle_and_count  # type: ignore[method-assign]
+        intake.settle = settle_and_count  # type: ignore[method-assign, assignment]
         ledger = Ledger()
         ledger.book(Classifier, "run", "network")
         ledger.book(Assessor, "assess", "the rest of the assessment")
@@ -173,7 +173,7 @@ def jpeg(options: argparse.Namespace) -> dict[str, object]:
     film = phantom(3).pixels.astype(float)
     big = Image.fromarray((film / film.max() * 255).astype(np.uint8)).resize(JPEG_SIZE, Image.Resampling.BICUBIC)
     noisy = np.clip(np.asarray(big, float) + luck.normal(0, 4, JPEG_SIZE[::-1]), 0, 255).astype(np.uint8)
-    results = {}
+    results: dict[str, object] = {}
     for mode, quality, progressive in (
         ("RGB", 75, False), ("RGB", 90, False), ("RGB", 95, False), ("L", 75, False), ("L", 90, False),
         ("RGB", 90, True),

@@ -37,7 +37,7 @@ def interval_by(rule: str, owner: np.ndarray, right: np.ndarray):
     if rule == "wilson":
         units = int(owner.max()) + 1
         return wilson(right.mean() * units, units)
-    intervals.FEWEST_DISSENTERS = 1 if rule == "plain" else 5
+    intervals.FEWEST_DISSENTERS = 1 if rule == "plain" else 5  # type: ignore[misc]
     return Bootstrap([str(number) for number in owner], resamples=RESAMPLES).share(right, np.ones_like(right)).interval
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino
 
-from edge.bench import machine, named, race
+from edge.bench import Contender, machine, named, race
 from edge.bundle.bundle import read_bundle
 from edge.classify import Timed
 
@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=100)
     options = parser.parse_args()
     bundle = read_bundle(options.bundle)
-    contenders = [Timed(bundle.model, runtime="litert", threads=1), OpenVino(bundle.model)]
+    contenders: list[Contender] = [Timed(bundle.model, runtime="litert", threads=1), OpenVino(bundle.model)]
     times_ms = race(contenders, rounds=options.rounds, max_s=240)  # (rounds, 2)
     names = (named("litert"), f"openvino {openvino.__version__.partition('-')[0]}")
     result = {

@@ -17,9 +17,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from PIL import Image
@@ -32,7 +35,7 @@ from edge.wire.topics import Address, Kind, Topic
 SEEDS = (4_000_000, 4_000_009, 4_000_012, 4_000_005, 4_000_014, 4_000_015)
 """One film each, in this order; every odd one shows an opacity."""
 ADDRESS = Address("xray", "hill-clinic", "box-1")
-ANSWERS: tuple[dict[str, object] | None, ...] = (
+ANSWERS: tuple[dict[str, Any] | None, ...] = (
     {"verdict": "agree", "label": "clear"},
     {"verdict": "agree", "label": "opacity", "call_back": True, "text": "Please call me before the patient leaves."},
     {"verdict": "cannot-judge", "new_image": True, "text": "The right edge is cut off."},
@@ -55,13 +58,15 @@ class Inbox:
         self._client.subscribe([(ADDRESS.report("+"), 1), (ADDRESS.preview("+"), 1)])
         self._client.loop_start()
 
-    def review(self, report: Report, answer: dict[str, object] | None) -> None:
+    def review(self, report: Report, answer: dict[str, Any] | None) -> None:
         """Open a report, and answer it where there is an answer."""
-        state = "opened" if answer is None else "answered"
-        review = Review(
-            id=report.id, revision=1, state=state, at=datetime.now(UTC), reader="Dr. Weber", **(answer or {})
-        )
+        opened = Review(id=report.id, revision=1, state="opened", at=datetime.now(UTC), reader="Dr. Weber")
+        review = opened if answer is None else msgspec.structs.replace(opened, state="answered", **answer)
         self._client.publish(ADDRESS.review(report.id), encode(review), qos=1, retain=True).wait_for_publish(10)
+
+    def has(self, count: int) -> bool:
+        """Whether so many reports have come."""
+        return len(self.reports) == count
 
     def close(self) -> None:
         """Disconnect."""
@@ -71,7 +76,7 @@ class Inbox:
     def _received(self, _client: object, _userdata: object, message: mqtt.MQTTMessage) -> None:
         topic = Topic.parse(message.topic, ADDRESS.prefix)
         if topic.kind is Kind.REPORT:
-            self.reports.append(decode(message.payload, Report))
+            self.reports.append(decode(bytes(message.payload), Report))
         receipt = Receipt(id=topic.of, stored_at=datetime.now(UTC), preview=topic.kind is Kind.PREVIEW)
         self._client.publish(ADDRESS.receipt(topic.of), encode(receipt), qos=1)
 
@@ -84,7 +89,7 @@ def main(folder: Path) -> None:
         with _running(Path(place), broker, page) as (watched, inbox):
             for count, seed in enumerate(SEEDS, start=1):
                 _drop(watched, f"{count}.png", phantom(seed).png())
-                _wait(lambda count=count: len(inbox.reports) == count)
+                _wait(partial(inbox.has, count))
             _drop(watched, "letter.pdf", b"%PDF-1.4 a letter, and no picture")
             _wait((watched / "quarantine" / "letter.pdf").exists)
             for report, answer in zip(inbox.reports, ANSWERS, strict=False):

@@ -18,7 +18,7 @@ from threading import Event
 
 import msgspec
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from doctor import clinics, rejected
 from doctor.accounts import Account, Role
@@ -48,8 +48,8 @@ MAX_BYTES = 150_000
 COLOURS = 256
 SHOWN_PX = 1080
 """A page of a desk is shown so wide: a text file's readers see no more of it."""
-DESK = {"width": 1440, "height": 900}
-PHONE = {"width": 360, "height": 640}
+DESK: ViewportSize = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 360, "height": 640}
 
 
 def main(folder: Path) -> None:
@@ -82,17 +82,18 @@ def fill(store: Store, ben: Account) -> None:
         topic = "xray/v1/lake-district/box-1/report/0f"
         cut, reason = b'{"id": "0f", "site": "lake-dis', "expected a Report of schema 1: Input data was truncated"
         rejected.reject(writing, topic=topic, fault=Fault.NOT_JSON, reason=reason, payload=cut)
-    for site, state, changes in (
-        ("st-anna", "online", {}),
-        ("hill-clinic", "online", {}),
-        ("lake-district", "offline", {"owed": 3, "quarantined": 1}),
+    online, offline = Status(state="online", at=now, model="m"), Status(state="offline", at=now, model="m")
+    for site, status, owed, quarantined in (
+        ("st-anna", online, 0, 0),
+        ("hill-clinic", online, 0, 0),
+        ("lake-district", offline, 3, 1),
     ):
         health = Health(
-            **{"owed": 0, "quarantined": 0, **changes},
+            owed=owed, quarantined=quarantined,
             at=now, clock_synced=True, unanswered=0, disk_free_bytes=2**35, uptime_s=86400, version="1", model="m",
         )  # fmt: skip
         with store.database.writing() as writing:
-            clinics.set_status(writing, site, "box-1", Status(state=state, at=now, model="m"))
+            clinics.set_status(writing, site, "box-1", status)
             clinics.set_health(writing, site, "box-1", health)
 
 
@@ -121,9 +122,9 @@ def answer_all(store: Store, reader: Account) -> None:
     """Every report is read and answered, by what was drawn."""
     for number, seed in enumerate(SEEDS, start=1):
         revision, label = store.open_report(number, reader).revision, phantom(seed).label
-        decision = store.item(number).report.decision
-        verdict = "agree" if label == decision else "disagree"
-        store.answer(number, Answer(verdict=verdict, label=label), reader, revision)
+        agrees = label == store.item(number).report.decision
+        answer = Answer(verdict="agree", label=label) if agrees else Answer(verdict="disagree", label=label)
+        store.answer(number, answer, reader, revision)
 
 
 def shoot(address: str, account: Account, folder: Path, *, answer_all: Callable[[], None]) -> None:

@@ -342,7 +342,9 @@ def test_an_earlier_picture_is_laid_beside_this_one(read, arrive):
     page.get_by_role("button", name="Beside").click()
     page.get_by_role("button", name="Invert").click()
     expect(shown).to_be_visible()
-    loaded = shown.evaluate("async img => { await img.decode(); return [new URL(img.src).pathname, img.naturalWidth]; }")
+    loaded = shown.evaluate(
+        "async img => { await img.decode(); return [new URL(img.src).pathname, img.naturalWidth]; }"
+    )
     light = shown.evaluate("img => getComputedStyle(img).filter")
     both = page.locator(".stage").bounding_box(), page.locator(".beside").bounding_box()
     page.keyboard.press("b")

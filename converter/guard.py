@@ -18,7 +18,7 @@ from converter.refit import INTERPRETER, int8_features
 from edge.bundle.bundle import TRAINED_ON_DIGITS, Bundle, read_bundle
 from edge.classify import Classifier
 from edge.errors import DataError
-from edge.guard import Floats, exposure, pooled
+from edge.guard import Floats, direction, exposure
 from trainer.dataset import read_dataset
 from trainer.features import decode_images
 from trainer.guard import Fitted, fit_guard, spoiled
@@ -56,7 +56,7 @@ def guarding(model: bytes, learned: Part, cache: Path) -> Guarding:
         DataError: There are too few images.
     """
     chosen = _sample(learned, MOST_IMAGES)
-    chests = np.concatenate([pooled(rows) for rows in int8_features(model, chosen, cache).batches(_BATCH)])
+    chests = np.concatenate([direction(rows) for rows in int8_features(model, chosen, cache).batches(_BATCH)])
     fitted = _fitted(model, chosen, chests)
     scores = (
         {**exposure(image[0]), "strangeness": float(strangeness)}
@@ -99,7 +99,7 @@ def _fitted(model: bytes, chosen: Part, chests: Floats) -> Fitted:
     for film in progress(_films(some), total=len(some.keys), what="spoiled films", unit="film"):
         for kind, picture in spoiled(film, np.random.default_rng(len(kinds))):
             kinds.append(kind)
-            others.append(pooled(classifier.run(np.repeat(picture[:, :, np.newaxis], 3, axis=2)).features))
+            others.append(direction(classifier.run(np.repeat(picture[:, :, np.newaxis], 3, axis=2)).features))
     return fit_guard(chests, np.stack(others), kinds)
 
 

@@ -1,16 +1,17 @@
 """Is this a picture the box can assess? If not, it says so instead of naming a class.
 
 Two questions, each with its own sentence for the person at the box. `examine` looks at the picture's own statistics
-before the network runs. `Guard.judge` looks at the network's features after it: every kind of picture the guard knows,
-a chest from the front among them, is a cloud of points with a centre; a picture far from all of them is none of them
-(Mahalanobis distance with a shrunken covariance, as in Lee et al., 2018, arXiv:1807.03888, and the distance from the
-space they span). The trainer finds the clouds, the bundle carries them.
+before the network runs. `Guard.judge` looks at the network's features after it: at their direction, for their length
+says more of a film's contrast than of what it shows. Every kind of picture the guard knows, a chest from the front
+among them, is a cloud of directions with a centre; a picture far from all of them is none of them (Mahalanobis distance
+with a shrunken covariance, as in Lee et al., 2018, arXiv:1807.03888, on normalised features, as in Mueller and Hein's
+Mahalanobis++, 2025; and the distance from the space they span). The trainer finds the clouds, the bundle carries them.
 
 Invariant: a refusal always comes with a sentence.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
@@ -27,6 +28,7 @@ BLACK: Final = 2
 WHITE: Final = 253
 """A pixel up to the one or from the other on is saturated; a JPEG blurs the ends by a level or two."""
 _LEVELS: Final = np.arange(256.0)
+_LEAST_LENGTH: Final = np.float32(1e-12)
 
 CHEST: Final = "chest"
 """The kind of picture that is assessed."""
@@ -102,16 +104,21 @@ def exposure(pixels: npt.NDArray[np.uint8]) -> dict[str, float]:
     }
 
 
-def pooled(features: Floats) -> Floats:
-    """Features averaged over the picture, `(..., C) float32`, of feature maps `(..., 7, 7, C)`."""
+def direction(features: Floats) -> Floats:
+    """Features averaged over the picture, of length 1, `(..., C) float32`, of feature maps `(..., 7, 7, C)`.
+
+    Where nothing is seen at all, the result is 0.
+    """
     means: Floats = features.mean(axis=(-3, -2), dtype=np.float32)
-    return means
+    lengths: Floats = np.linalg.norm(means, axis=-1, keepdims=True)
+    return means / np.maximum(lengths, _LEAST_LENGTH)
 
 
 class Guard(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The clouds, as the bundle's `guard.json` holds them; arrays are little-endian float32 in base64.
 
     Attributes:
+        of: What is judged; a guard that was fitted on anything else is not read.
         kinds: Names of the clouds, `CHEST` first; K in number.
         margin: How much nearer another centre must be than the chests', in squared distance, for a picture to be of
             that kind; where the network can hardly tell the two apart it is large.
@@ -123,6 +130,7 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         centres: `(K, D)`, behind the whitening.
     """
 
+    of: Literal["directions"]
     kinds: tuple[str, ...]
     margin: float
     limits: tuple[tuple[float, float], ...]
@@ -175,7 +183,7 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         Returns:
             `strangeness`, the distance from what the model learned from: up to 1 is within the limit.
         """
-        apart, outside = self.distances(pooled(features)[np.newaxis])
+        apart, outside = self.distances(direction(features)[np.newaxis])
         shares = self.strangeness(apart, outside)[0]  # (K,)
         scores = {"strangeness": round(float(shares[0]), 4)}
         kind = int(apart[0].argmin()) if lead(apart)[0] > self.margin else 0
@@ -187,13 +195,13 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         shares: Floats = np.sqrt(np.maximum(apart / limits[:, 0], outside[:, np.newaxis] / limits[:, 1]))
         return shares
 
-    def distances(self, means: Floats) -> tuple[Floats, Floats]:
+    def distances(self, directions: Floats) -> tuple[Floats, Floats]:
         """Squared distances of some pictures, from the centres, `(n, K)`, and from the space they span, `(n,)`."""
         size = self.channels
         basis = np.frombuffer(self.basis, "<f4").reshape(-1, size)
         whitening = np.frombuffer(self.whitening, "<f4").reshape(len(basis), len(basis))
         centres = np.frombuffer(self.centres, "<f4").reshape(len(self.kinds), -1)
-        moved = means - np.frombuffer(self.origin, "<f4")  # (n, C)
+        moved = directions - np.frombuffer(self.origin, "<f4")  # (n, C)
         inside = moved @ basis.T  # (n, D)
         outside = np.maximum(np.square(moved).sum(axis=1) - np.square(inside).sum(axis=1), 0)
         apart = np.square((inside @ whitening)[:, np.newaxis] - centres).sum(axis=2)  # (n, K)

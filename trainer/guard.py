@@ -22,14 +22,16 @@ from edge.preprocess import SIDE_PX
 
 DIMENSIONS: Final = 64
 """Of the space in which distances are measured, where there are images enough for it."""
-WITHIN_LIMITS: Final = 0.99
-"""Share of unseen training images that each of a cloud's two limits leaves inside, and the margin with the chests."""
+REFUSED: Final = 0.02
+"""Share of unseen training images that may be refused: by either of their cloud's two limits, or as another kind."""
 FOLDS: Final = 5
 FEWEST_IMAGES: Final = 10
 _FRAGMENT_SHARES: Final = (0.12, 0.35)
 """Of each side that is left of a fragment."""
 _PICTURES_A_DIMENSION: Final = 12
 """At least; of fewer the clouds seem smaller in some directions than they are."""
+_WITHIN: Final = 1 - REFUSED / 3
+"""Each of the three has its part."""
 _UNLIMITED: Final = 1e-6
 """Least limit: features that never differ have distances of 0."""
 
@@ -73,7 +75,7 @@ def fit_guard(chests: Floats, others: Floats, kinds: Sequence[str]) -> Fitted:
     """Find the clouds and their limits.
 
     Args:
-        chests: `(n, C) float32`, pooled features of training images.
+        chests: `(n, C) float32`, `edge.guard.direction` of training images' features.
         others: `(m, C) float32`, of what `spoiled` made of some of them.
         kinds: `(m,)`, of those.
 
@@ -85,18 +87,19 @@ def fit_guard(chests: Floats, others: Floats, kinds: Sequence[str]) -> Fitted:
             f"expected at least {FEWEST_IMAGES} training images to fit the guard on, got {len(chests)}; add some"
         )
     names = (CHEST, *dict.fromkeys(kinds))
-    means = np.concatenate([chests, others])
+    directions = np.concatenate([chests, others])
     kind_of = np.array([names.index(kind) for kind in (*[CHEST] * len(chests), *kinds)])
     fold_of = _folds(kind_of)
-    apart, outside = np.empty((len(means), len(names)), np.float32), np.empty(len(means), np.float32)
+    apart, outside = np.empty((len(directions), len(names)), np.float32), np.empty(len(directions), np.float32)
     for fold in range(FOLDS):
         unseen = fold_of == fold
-        apart[unseen], outside[unseen] = _clouds(means[~unseen], kind_of[~unseen], names).distances(means[unseen])
+        clouds = _clouds(directions[~unseen], kind_of[~unseen], names)
+        apart[unseen], outside[unseen] = clouds.distances(directions[unseen])
     limits = tuple(
         (_limit(apart[kind_of == kind, kind]), _limit(outside[kind_of == kind])) for kind in range(len(names))
     )
-    margin = max(float(np.quantile(lead(apart[: len(chests)]), WITHIN_LIMITS)), 0.0)
-    guard = msgspec.structs.replace(_clouds(means, kind_of, names), limits=limits, margin=margin)
+    margin = max(float(np.quantile(lead(apart[: len(chests)]), _WITHIN)), 0.0)
+    guard = msgspec.structs.replace(_clouds(directions, kind_of, names), limits=limits, margin=margin)
     return Fitted(guard, guard.strangeness(apart[: len(chests)], outside[: len(chests)])[:, 0])
 
 
@@ -111,20 +114,21 @@ def _folds(kind_of: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _limit(distances: Floats) -> float:
-    return max(float(np.quantile(distances, WITHIN_LIMITS)), _UNLIMITED)
+    return max(float(np.quantile(distances, _WITHIN)), _UNLIMITED)
 
 
-def _clouds(means: Floats, kind_of: npt.NDArray[np.int64], names: tuple[str, ...]) -> Guard:
+def _clouds(points: Floats, kind_of: npt.NDArray[np.int64], names: tuple[str, ...]) -> Guard:
     """Clouds of one common shape, without limits yet."""
-    dimensions = min(DIMENSIONS, len(means) // _PICTURES_A_DIMENSION, means.shape[1])
-    origin = means.mean(axis=0)
-    _, _, directions = np.linalg.svd(means - origin, full_matrices=False)
-    basis = directions[:dimensions]  # (D, C)
-    inside = (means - origin) @ basis.T  # (n, D)
+    dimensions = min(DIMENSIONS, len(points) // _PICTURES_A_DIMENSION, points.shape[1])
+    origin = points.mean(axis=0)
+    _, _, axes = np.linalg.svd(points - origin, full_matrices=False)
+    basis = axes[:dimensions]  # (D, C)
+    inside = (points - origin) @ basis.T  # (n, D)
     centres = np.stack([inside[kind_of == kind].mean(axis=0) for kind in range(len(names))])  # (K, D)
     covariance = LedoitWolf(assume_centered=True).fit(inside - centres[kind_of]).covariance_
     whitening = _whitening(covariance)
     return Guard(
+        of="directions",
         kinds=names,
         limits=((1.0, 1.0),) * len(names),
         margin=0.0,

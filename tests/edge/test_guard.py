@@ -59,26 +59,31 @@ def test_a_finding_cannot_contradict_itself():
 
 
 def a_guard(**changes: object) -> Guard:
-    """Chests around (0, 0, 0), negatives around (10, 0, 0), both flat in the third direction."""
+    """Chests point along the first axis, negatives along the second, both within 0.2, and 0.1 off their plane."""
     floats = {
         "origin": [0.0, 0.0, 0.0],
         "basis": [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
-        "whitening": [[1.0, 0.0], [0.0, 1.0]],
-        "centres": [[0.0, 0.0], [10.0, 0.0]],
+        "whitening": [[10.0, 0.0], [0.0, 10.0]],
+        "centres": [[10.0, 0.0], [0.0, 10.0]],
     }
     packed = {name: np.array(values, "<f4").tobytes() for name, values in floats.items()}
-    return Guard(**{"kinds": (CHEST, INVERTED), "margin": 0.0, "limits": ((4.0, 1.0), (4.0, 1.0)), **packed, **changes})
+    limits = ((4.0, 0.01), (4.0, 0.01))
+    return Guard(
+        **{"of": "directions", "kinds": (CHEST, INVERTED), "margin": 0.0, "limits": limits, **packed, **changes}
+    )
 
 
 @pytest.mark.parametrize(
     ("seen", "strangeness", "reason"),
     [
-        ((1.0, 0.0, 0.0), 0.5, None),
-        ((0.0, 2.0, 0.0), 1.0, None),
-        ((9.0, 0.0, 0.0), 4.5, REASONS[INVERTED]),
-        ((0.0, 3.0, 0.0), 1.5, STRANGE),
-        ((0.0, 0.0, 2.0), 2.0, STRANGE),
-        ((20.0, 0.0, 0.0), 10.0, STRANGE),
+        ((1, 0, 0), 0.0, None),
+        ((99, 20, 0), 0.995, None),
+        ((12, 5, 0), 1.9612, STRANGE),
+        ((0, 1, 0), 7.0711, REASONS[INVERTED]),
+        ((20, 99, 0), 6.3325, REASONS[INVERTED]),
+        ((-1, 0, 0), 10.0, STRANGE),
+        ((12, 0, 5), 3.8462, STRANGE),
+        ((0, 0, 0), 5.0, STRANGE),
     ],
 )
 def test_what_is_near_no_chest_is_refused_with_its_own_reason(seen: tuple, strangeness: float, reason: str | None):
@@ -87,15 +92,22 @@ def test_what_is_near_no_chest_is_refused_with_its_own_reason(seen: tuple, stran
 
     verdict = a_guard().judge(features)
 
-    assert verdict.scores == {"strangeness": strangeness}
+    assert verdict.scores == {"strangeness": pytest.approx(strangeness, abs=1e-3)}
     assert verdict.reason == reason
+
+
+def test_how_strongly_a_picture_is_seen_says_nothing_of_what_it_shows():
+    """Twice the features are the same direction."""
+    features = np.random.default_rng(0).random((7, 7, 3)).astype(np.float32)
+
+    assert a_guard().judge(2 * features) == a_guard().judge(features)
 
 
 def test_where_chests_look_like_others_the_margin_lets_them_pass():
     """A picture a little nearer the other centre is still a chest; one nearer by more than the margin is not."""
-    guard = a_guard(margin=30.0, limits=((64.0, 1.0), (64.0, 1.0)))
+    guard = a_guard(margin=30.0, limits=((999.0, 1.0), (999.0, 1.0)))
 
-    reasons = [guard.judge(np.broadcast_to(np.float32([x, 0, 0]), (7, 7, 3))).reason for x in (6, 7)]
+    reasons = [guard.judge(np.broadcast_to(np.float32([1, y, 0]), (7, 7, 3))).reason for y in (1.1, 1.4)]
 
     assert reasons == [None, REASONS[INVERTED]]
 
@@ -126,7 +138,11 @@ def test_a_guard_that_does_not_fit_together_is_refused(changes: dict, complaint:
         a_guard(**changes)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", a_guard().to_json()[:-1]])
+ELDER = a_guard().to_json().replace(b'"of":"directions",', b"")
+"""Of the time when lengths counted, too."""
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", a_guard().to_json()[:-1], ELDER])
 def test_what_is_no_guard_is_a_fault_of_the_bundle(content: bytes):
     """The error names the entry and the way out."""
     with pytest.raises(BundleError, match=r"guard\.json .* convert the model again"):

@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 done, 1 the store cannot be used or a check failed, 2 usage, 69 broker unreachable, "
         "78 bad configuration.",
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", metavar="[COMMAND]")
     serve_command.add(parser)
     watch_command.add(commands)
     account_command.add(commands)

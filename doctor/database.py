@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from doctor.migrations import HEAD
 from doctor.schema import tick
+from edge.closing import Closing
 from edge.database import DatabaseError
 from edge.errors import ConfigError
 
@@ -43,7 +43,7 @@ class Writing:
     tick: int
 
 
-class Database:
+class Database(Closing):
     """An open database. Threads may share it; close it, or use it as a context manager.
 
     Args:
@@ -70,16 +70,6 @@ class Database:
         except BaseException:
             self._engine.dispose()
             raise
-
-    def __enter__(self) -> Self:
-        """Return the open database."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
 
     def close(self) -> None:
         """Close every connection; what was committed stays."""

@@ -1,15 +1,13 @@
 """The store as those see it who come to it: signing in and out, accounts, and the log of what they did."""
 
-from types import TracebackType
-from typing import Self
-
 from doctor import accounts, audit
 from doctor.accounts import CONSOLE, Account, Role
 from doctor.audit import Entry, Verdict
 from doctor.database import Database
+from edge.closing import Closing
 
 
-class People:
+class People(Closing):
     """Accounts in a database, shared by threads; close it, or use it as a context manager.
 
     Args:
@@ -18,16 +16,6 @@ class People:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-
-    def __enter__(self) -> Self:
-        """Return the open store."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
 
     def close(self) -> None:
         """Close the database."""

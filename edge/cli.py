@@ -46,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_model_options(parser)
     add_agent_options(parser)
     add_broker_options(parser)
-    commands = parser.add_subparsers(title="other commands", metavar="COMMAND")
+    commands = parser.add_subparsers(title="other commands", metavar="[COMMAND]")
     _add_classify(commands)
     _add_demo(commands)
     check.add(commands)

@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
+from edge.closing import Closing
 from edge.errors import StopError
 
 _BUSY_TIMEOUT_S: Final = 30.0
@@ -19,7 +19,7 @@ class DatabaseError(StopError):
     """The file cannot be used; a person has to look at the disk."""
 
 
-class Database:
+class Database(Closing):
     """An open SQLite file. Used by one thread; close it, or use it as a context manager.
 
     Args:
@@ -68,16 +68,6 @@ class Database:
 
     def _version(self) -> int:
         return int(self.execute("PRAGMA user_version").fetchone()[0])
-
-    def __enter__(self) -> Self:
-        """Return the open file."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
 
     def close(self) -> None:
         """Close the file; what was committed stays."""

@@ -10,6 +10,7 @@ from itertools import combinations
 from math import comb
 
 from doctor.learning.answered import Answered
+from doctor.learning.outline import Outline
 from edge.study import INCONCLUSIVE, NOT_ASSESSABLE
 from edge.wire.messages import Report
 
@@ -44,7 +45,7 @@ class Comparison:
         return min(1.0, 2 * tail / 2**n)
 
 
-def compare(answered: Iterable[Answered], reports: Iterable[Report]) -> list[Comparison]:
+def compare(answered: Iterable[Answered], reports: Iterable[Outline]) -> list[Comparison]:
     """Each pair of models that have decided an answered image in common, by their ids.
 
     Args:
@@ -65,7 +66,7 @@ def compare(answered: Iterable[Answered], reports: Iterable[Report]) -> list[Com
     return [pair for pair in pairs if pair.n]
 
 
-def _image(report: Report) -> str | None:
+def _image(report: Report | Outline) -> str | None:
     return report.picture.sha256 if report.picture else None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import log, sqrt
 from typing import Final
 
-from edge.wire.messages import Report
+from doctor.learning.outline import Outline
 
 LARGE_PSI: Final = 0.25
 """Population stability index from which a shift is customarily called large (Siddiqi, Credit Risk Scorecards, 2006)."""
@@ -41,7 +41,9 @@ class Alarm:
     text: str
 
 
-def drift(recent: Sequence[Report], earlier: Sequence[Report], reference: Mapping[str, Sequence[float]]) -> list[Alarm]:
+def drift(
+    recent: Sequence[Outline], earlier: Sequence[Outline], reference: Mapping[str, Sequence[float]]
+) -> list[Alarm]:
     """What differs in recent reports of one clinic and model.
 
     Args:
@@ -78,7 +80,7 @@ def chi_square_limit(degrees: int) -> float:
     return float(degrees * (1 - spread + _Z999 * sqrt(spread)) ** 3)
 
 
-def _statistic(name: str, recent: Sequence[Report], quantiles: Sequence[float]) -> Alarm | None:
+def _statistic(name: str, recent: Sequence[Outline], quantiles: Sequence[float]) -> Alarm | None:
     values = [report.guard[name] for report in recent if name in report.guard]
     if len(values) < FEWEST:
         return None
@@ -93,7 +95,7 @@ def _statistic(name: str, recent: Sequence[Report], quantiles: Sequence[float]) 
     return Alarm(name, size, limit, len(values), f"{text}; {outside} lie outside all that the model learned from")
 
 
-def _findings(recent: Sequence[Report], earlier: Sequence[Report]) -> Alarm | None:
+def _findings(recent: Sequence[Outline], earlier: Sequence[Outline]) -> Alarm | None:
     if len(earlier) < FEWEST:
         return None
     now, then = (Counter(report.decision for report in reports) for reports in (recent, earlier))

@@ -8,10 +8,10 @@ from typing import Final
 from doctor.learning import records
 from doctor.learning.comparison import Comparison, compare
 from doctor.learning.drift import Alarm, drift
+from doctor.learning.outline import Outline
 from doctor.learning.performance import Performance, performance
 from doctor.learning.records import Selection
 from doctor.store import Store
-from edge.wire.messages import Report
 
 RECENT: Final = timedelta(days=30)
 """What counts as now where an alarm speaks of drift."""
@@ -53,7 +53,7 @@ def overview(store: Store, selection: Selection, *, now: datetime) -> Overview:
         now: Aware UTC; the recent days end here.
     """
     answered = list(records.answered(store, selection))
-    stored = list(records.reports(store, Selection(site=selection.site)))
+    stored = list(records.outlines(store, Selection(site=selection.site)))
     return Overview(
         by_clinic=performance(answered, ["site", "model"]),
         by_month=performance(answered, ["site", "model", "month"]),
@@ -62,9 +62,9 @@ def overview(store: Store, selection: Selection, *, now: datetime) -> Overview:
     )
 
 
-def _alarms(store: Store, stored: Iterable[tuple[Report, datetime]], recent_from: datetime) -> list[BoxAlarm]:
-    recent: dict[tuple[str, str, str], list[Report]] = {}
-    earlier: dict[tuple[str, str, str], list[Report]] = {}
+def _alarms(store: Store, stored: Iterable[tuple[Outline, datetime]], recent_from: datetime) -> list[BoxAlarm]:
+    recent: dict[tuple[str, str, str], list[Outline]] = {}
+    earlier: dict[tuple[str, str, str], list[Outline]] = {}
     for report, stored_at in stored:
         key = (report.site, report.device, report.model.id)
         (recent if stored_at >= recent_from else earlier).setdefault(key, []).append(report)

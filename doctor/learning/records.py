@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from doctor.learning.answered import Answered
 from doctor.learning.export import Exhibit
+from doctor.learning.outline import Outline
 from doctor.schema import document, report, review
 from doctor.store import Store
 from edge.wire.messages import Report, Review
@@ -49,11 +50,12 @@ def exhibits(store: Store, selection: Selection) -> Iterator[Exhibit]:
         yield Exhibit(_answered(row), picture)
 
 
-def reports(store: Store, selection: Selection) -> Iterator[tuple[Report, datetime]]:
-    """All reports and when they were stored, in order of arrival."""
+def outlines(store: Store, selection: Selection) -> Iterator[tuple[Outline, datetime]]:
+    """Of all reports, and when they were stored, in order of arrival."""
     query = sa.select(document.c.content, report.c.stored_at).select_from(report.join(document))
+    read = msgspec.json.Decoder(Outline)
     for content, stored_at in _rows(store, query.where(*selection.conditions)):
-        yield msgspec.json.decode(content, type=Report), stored_at
+        yield read.decode(content), stored_at
 
 
 def references(store: Store) -> dict[tuple[str, str], dict[str, tuple[float, ...]]]:

@@ -102,6 +102,7 @@ def main() -> int:
                 "one finding": "/?finding=inconclusive",
                 "overdue": "/?view=overdue",
                 "all": "/?view=all",
+                "statistics": "/statistics",
                 "report": f"/report/{arguments.reports // 2}",
             }
             coming = Thread(target=keep_coming, args=(store, arguments.rate, arguments.reports, stop))

@@ -8,7 +8,7 @@ import pytest
 from doctor.images import add_chunk
 from doctor.learning.export import Exhibit
 from doctor.learning.overview import overview
-from doctor.learning.records import Selection, answered, exhibits, references, reports
+from doctor.learning.records import Selection, answered, exhibits, outlines, references
 from doctor.reviews import Answer
 from edge.wire.messages import Chunk
 from tests.doctor.learning.answers import report
@@ -48,7 +48,7 @@ def test_a_selection_is_of_one_clinic_or_of_the_last_days(answered_store):
 
     assert [one.report.site for one in answered(answered_store, Selection(site="other"))] == ["other"]
     assert list(answered(answered_store, Selection(since=tomorrow))) == []
-    assert [one.model.id for one, _ in reports(answered_store, Selection(site="clinic"))] == ["old", "new", "m"]
+    assert [one.model.id for one, _ in outlines(answered_store, Selection(site="clinic"))] == ["old", "new", "m"]
 
 
 def test_a_picture_in_full_resolution_is_better_than_a_preview(answered_store):

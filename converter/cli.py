@@ -11,7 +11,7 @@ from converter import guard_command
 from edge import completion
 from edge.bundle.bundle import MAX_ALLOWED_CHARACTERS
 from edge.command_line import command_parser
-from trainer.cli import print_document, run_quietly
+from trainer.cli import add_cache_option, print_document, run_quietly
 
 if TYPE_CHECKING:
     from converter.keys import SigningKey
@@ -150,21 +150,20 @@ def _version(text: str) -> int:
 
 def _add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="DATA", type=Path, help="the folder the model was trained on")
-    parser.add_argument("--cache", metavar="DIR", type=Path, help="pixels and features (default: ~/.cache/edge-xray)")
+    add_cache_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
 
 
 def _convert(arguments: argparse.Namespace) -> int:
     key = None if arguments.key is None else _signing_key(arguments)
     from converter.convert import Order, convert  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
-    from trainer.features import default_cache  # noqa: PLC0415 - likewise
 
     document = convert(
         Order(
             model=arguments.model,
             data=arguments.data,
             out=arguments.out,
-            cache=arguments.cache or default_cache(),
+            cache=arguments.cache,
             seed=arguments.seed,
             key=key,
             version=arguments.version,
@@ -178,9 +177,8 @@ def _convert(arguments: argparse.Namespace) -> int:
 def _parity(arguments: argparse.Namespace) -> int:
     from converter.examine import examine  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
     from converter.gate import check, sentence  # noqa: PLC0415 - likewise
-    from trainer.features import default_cache  # noqa: PLC0415 - likewise
 
-    found = examine(arguments.model, arguments.bundle, arguments.data, arguments.cache or default_cache())
+    found = examine(arguments.model, arguments.bundle, arguments.data, arguments.cache)
     code = print_document(found.document(), arguments)
     log.info("%s", sentence(found.parity))
     check(found.parity)

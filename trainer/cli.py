@@ -16,6 +16,7 @@ from trainer.native_log import without_chatter
 from trainer.progress import interruptible
 from trainer.recipes import RECIPES
 from trainer.split import HOW
+from trainer.store import default_cache
 
 _EPILOG: Final = """\
 exit codes: 0 done, 1 a gate failed, 2 usage, 65 bad input data, 78 bad configuration.
@@ -58,27 +59,42 @@ def print_document(document: dict[str, Any], arguments: argparse.Namespace) -> i
     return 0
 
 
-def add_common_options(parser: argparse.ArgumentParser) -> None:
-    """Options that every command of trainer and converter takes."""
-    parser.add_argument("--cache", metavar="DIR", type=Path, help="pixels and features (default: ~/.cache/edge-xray)")
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    """The images, and what every command that reads them takes beside them."""
+    parser.add_argument("data", metavar="DATA", type=Path, help="folder with one folder of pictures per class")
+    add_cache_option(parser)
     parser.add_argument("--skip-bad", action="store_true", help="leave unreadable images out instead of stopping")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+
+
+def add_cache_option(parser: argparse.ArgumentParser) -> None:
+    """Where a command of trainer or converter keeps what it has computed once."""
+    parser.add_argument(
+        "--cache",
+        metavar="DIR",
+        type=Path,
+        default=default_cache(),
+        help="pixels and features (default: ~/.cache/edge-xray)",
+    )
 
 
 def _add_train(commands: Any) -> None:
     parser = commands.add_parser("train", help="train a model", description="Train a model and evaluate it.")
     parser.set_defaults(command=_train)
-    parser.add_argument("data", metavar="DATA", type=Path, help="folder with one folder of pictures per class")
     parser.add_argument("--recipe", required=True, choices=sorted(RECIPES), help="the training choices")
     parser.add_argument("--weights", required=True, metavar="imagenet|none|FILE", help="of the backbone, without top")
     parser.add_argument("--out", required=True, metavar="DIR", type=Path, help="for model.keras and metrics.json")
     parser.add_argument("--seed", type=int, default=0, help="of the split and everything else random (default: 0)")
-    parser.add_argument("--positive", metavar="NAME", help="the class looked for (default: the one not healthy)")
+    _add_positive(parser)
     parser.add_argument("--split", choices=HOW, help="how to hold images out (default: as the recipe says)")
     parser.add_argument("--held-out-source", metavar="NAME", help="the source to hold out, with --split source")
     _add_target(parser, "--target-sensitivity", 0.95, "the threshold reaches this sensitivity on validation images")
     _add_target(parser, "--target-accuracy", 0.98, "outside the inconclusive band this share is right there")
-    add_common_options(parser)
+    _add_data(parser)
+
+
+def _add_positive(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--positive", metavar="NAME", help="the class looked for (default: the one not healthy)")
 
 
 def _add_target(parser: argparse.ArgumentParser, name: str, default: float, what: str) -> None:
@@ -100,9 +116,8 @@ def _add_evaluate(commands: Any) -> None:
     )
     parser.set_defaults(command=_evaluate)
     parser.add_argument("model", metavar="MODEL_OR_BUNDLE", type=Path, help="model.keras or a bundle")
-    parser.add_argument("data", metavar="DATA", type=Path, help="folder with one folder of pictures per class")
     parser.add_argument("--out", required=True, metavar="DIR", type=Path, help="for metrics.json")
-    add_common_options(parser)
+    _add_data(parser)
 
 
 def _add_audit(commands: Any) -> None:
@@ -112,15 +127,14 @@ def _add_audit(commands: Any) -> None:
         description="Ask whether the classes of DATA can be told apart without looking at the lungs.",
     )
     parser.set_defaults(command=_audit)
-    parser.add_argument("data", metavar="DATA", type=Path, help="folder with one folder of pictures per class")
     parser.add_argument("--out", required=True, metavar="DIR", type=Path, help="for audit.html and audit.json")
     parser.add_argument("--weights", default="none", metavar="imagenet|none|FILE", help="none: no network (default)")
     parser.add_argument("--backbone", default="mobilenet", choices=sorted(BACKBONES), help="(default: mobilenet)")
     parser.add_argument("--external", metavar="DIR", type=Path, help="also ask the model about other data")
-    parser.add_argument("--positive", metavar="NAME", help="the class looked for (default: the one not healthy)")
+    _add_positive(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the folds (default: 0)")
     parser.add_argument("--gate", action="store_true", help="exit 1 if a shortcut is found")
-    add_common_options(parser)
+    _add_data(parser)
 
 
 def _add_compare(commands: Any) -> None:
@@ -131,7 +145,6 @@ def _add_compare(commands: Any) -> None:
         "A comparison cut short goes on where it was when called again with the same DIR.",
     )
     parser.set_defaults(command=_compare)
-    parser.add_argument("data", metavar="DATA", type=Path, help="folder with one folder of pictures per class")
     parser.add_argument(
         "--weights-dir", required=True, metavar="imagenet|none|DIR", help="with a file per backbone, without top"
     )
@@ -139,8 +152,8 @@ def _add_compare(commands: Any) -> None:
     parser.add_argument(
         "--seeds", type=_at_least_one, default=1, metavar="N", help="repeat with seeds 0 to N-1 (default: 1)"
     )
-    parser.add_argument("--positive", metavar="NAME", help="the class looked for (default: the one not healthy)")
-    add_common_options(parser)
+    _add_positive(parser)
+    _add_data(parser)
 
 
 def _at_least_one(text: str) -> int:
@@ -150,8 +163,7 @@ def _at_least_one(text: str) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from trainer.features import default_cache  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
-    from trainer.train import Order, train  # noqa: PLC0415 - likewise
+    from trainer.train import Order, train  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
 
     document = train(
         Order(
@@ -159,7 +171,7 @@ def _train(arguments: argparse.Namespace) -> int:
             recipe=RECIPES[arguments.recipe],
             weights=arguments.weights,
             out=arguments.out,
-            cache=arguments.cache or default_cache(),
+            cache=arguments.cache,
             seed=arguments.seed,
             split=arguments.split,
             held_out_source=arguments.held_out_source,
@@ -175,13 +187,12 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     from trainer.examine import examine  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
-    from trainer.features import default_cache  # noqa: PLC0415 - likewise
 
     document = examine(
         arguments.model,
         arguments.data,
         out=arguments.out,
-        cache=arguments.cache or default_cache(),
+        cache=arguments.cache,
         skip_bad=arguments.skip_bad,
     )
     _say(document, arguments.out / "metrics.json")
@@ -190,13 +201,12 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 def _audit(arguments: argparse.Namespace) -> int:
     from trainer.audit.audit import FAILED, PAGE_NAME, Order, audit  # noqa: PLC0415 - TensorFlow takes seconds
-    from trainer.features import default_cache  # noqa: PLC0415 - likewise
 
     record = audit(
         Order(
             data=arguments.data,
             out=arguments.out,
-            cache=arguments.cache or default_cache(),
+            cache=arguments.cache,
             weights=arguments.weights,
             backbone=arguments.backbone,
             positive=arguments.positive,
@@ -213,14 +223,13 @@ def _audit(arguments: argparse.Namespace) -> int:
 
 def _compare(arguments: argparse.Namespace) -> int:
     from trainer.comparison.compare import PAGE_NAME, Order, compare  # noqa: PLC0415 - TensorFlow takes seconds; --help should not
-    from trainer.features import default_cache  # noqa: PLC0415 - likewise
 
     document = compare(
         Order(
             data=arguments.data,
             weights_dir=arguments.weights_dir,
             out=arguments.out,
-            cache=arguments.cache or default_cache(),
+            cache=arguments.cache,
             seeds=arguments.seeds,
             positive=arguments.positive,
             skip_bad=arguments.skip_bad,

@@ -15,7 +15,7 @@ from edge.decide import Band, decide, is_inconclusive
 from edge.errors import ConfigError
 from edge.interval import Interval
 from trainer.curves import brier, reliability
-from trainer.intervals import FEWEST_DISSENTERS, RESAMPLES, Bootstrap
+from trainer.intervals import FEWEST_DISSENTERS, RESAMPLES, Bootstrap, Sureness
 
 NEGATIVE_NAMES: Final = frozenset({"normal", "clear", "no-finding", "no finding", "no_finding", "negative"})
 THRESHOLD: Final = 0.5
@@ -142,33 +142,27 @@ def evaluate(
         patients: Of each image, None where unknown; without it each image counts as a patient of its own.
         sources: Of each image, None where unknown.
     """
-    index = list(labels).index(positive)
+    outcome = _Outcome(probabilities, targets, list(labels).index(positive), threshold, band)
     patients = patients or [None] * len(targets)
-    outcome = _Outcome(probabilities, targets, index, threshold, band)
-    scores, is_positive, bootstrap = probabilities[:, index], outcome.is_positive, Bootstrap(patients)
-    shares = outcome.shares()
-    sureness = {name: bootstrap.share(*hits) for name, hits in shares.items()} | {
-        "auc": bootstrap.area(scores, is_positive)
-    }
-    matrix = np.zeros((len(labels), len(labels)), np.int64)
-    np.add.at(matrix, (targets, outcome.decided), 1)
+    bootstrap = Bootstrap(patients)
+    shares, sureness = outcome.shares(), outcome.sureness(bootstrap)
     return Metrics(
         accuracy=float(outcome.right.mean()),
-        auc=auc(scores, is_positive),
+        auc=auc(outcome.scores, outcome.is_positive),
         sensitivity=_share(*shares["sensitivity"]),
         specificity=_share(*shares["specificity"]),
         accuracy_outside_band=_share(*shares["accuracy_outside_band"]),
         inconclusive=outcome.inconclusive(),
-        brier=brier(scores, is_positive),
-        ece=reliability(scores, is_positive).error,
-        ece_uncalibrated=None if uncalibrated is None else reliability(uncalibrated[:, index], is_positive).error,
+        brier=brier(outcome.scores, outcome.is_positive),
+        ece=outcome.calibration_error(probabilities),
+        ece_uncalibrated=None if uncalibrated is None else outcome.calibration_error(uncalibrated),
         ci95={name: None if sure is None else sure.interval for name, sure in sureness.items()},
         ci95_method=_method(bootstrap, patients),
         ci95_stand_ins=tuple(name for name, sure in sureness.items() if sure and sure.method == "wilson"),
         patients=len(set(patients) - {None}) or None,
         images_without_patient=sum(patient is None for patient in patients),
         by_source=_by_source(outcome, sources or [], patients, labels),
-        confusion_matrix=tuple(tuple(row) for row in matrix.tolist()),
+        confusion_matrix=outcome.confusion_matrix(len(labels)),
         labels=tuple(labels),
         positive=positive,
         threshold=threshold,
@@ -198,11 +192,11 @@ class _Outcome:
     def __init__(
         self, probabilities: Floats, targets: Targets, index: int, threshold: float, band: Band | None
     ) -> None:
-        self.targets = targets
-        self.decided = decide(probabilities, index, threshold)
-        self.right: Bools = self.decided == targets
+        self.targets, self.scores = targets, probabilities[:, index]
+        self._index, self._decided = index, decide(probabilities, index, threshold)
+        self.right: Bools = self._decided == targets
         self.is_positive: Bools = targets == index
-        self._called_positive: Bools = self.decided == index
+        self._called_positive: Bools = self._decided == index
         self._in_band: Bools | None = None if band is None else is_inconclusive(probabilities, index, band)
 
     def shares(self) -> dict[str, tuple[Bools, Bools]]:
@@ -214,6 +208,21 @@ class _Outcome:
             "specificity": (~self._called_positive, ~self.is_positive),
             "accuracy_outside_band": (self.right, ~(everywhere if self._in_band is None else self._in_band)),
         }
+
+    def sureness(self, bootstrap: Bootstrap) -> dict[str, Sureness | None]:
+        """Name of a share, and `auc`, to how sure it is."""
+        shares = {name: bootstrap.share(*hits) for name, hits in self.shares().items()}
+        return shares | {"auc": bootstrap.area(self.scores, self.is_positive)}
+
+    def confusion_matrix(self, labels: int) -> tuple[tuple[int, ...], ...]:
+        """Rows = true, columns = decided."""
+        matrix = np.zeros((labels, labels), np.int64)
+        np.add.at(matrix, (self.targets, self._decided), 1)
+        return tuple(tuple(row) for row in matrix.tolist())
+
+    def calibration_error(self, probabilities: Floats) -> float:
+        """Of these probabilities, `(n, labels) float32`, calibrated or not."""
+        return reliability(probabilities[:, self._index], self.is_positive).error
 
     def inconclusive(self, among: Bools | slice = slice(None)) -> float | None:
         """Share of images in the band."""

@@ -24,11 +24,11 @@ from trainer.dataset import Dataset, named, read_dataset
 from trainer.explain import head_of
 from trainer.features import compute_features, decode_images
 from trainer.heads import logits_of
+from trainer.metrics_file import METRICS_NAME, write_document
 from trainer.model_file import MODEL_NAME, read_model
 from trainer.progress import progress
 from trainer.report.report import REPORT_NAME, write_report
 from trainer.store import Rows
-from trainer.train import METRICS_NAME, write_document
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ preprocessing, and for features also the view and the network's weights. Decodin
 """
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -31,11 +30,6 @@ log = logging.getLogger(__name__)
 
 Compute = Callable[[npt.NDArray[np.uint8], Sequence[str]], npt.NDArray[np.float32]]
 """`(n, 224, 224, 3) uint8, RGB` and the images' keys -> `(n, H, W, C) float32`."""
-
-
-def default_cache() -> Path:
-    """The user's cache folder, after the XDG base directory specification."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge-xray"
 
 
 def decode_images(dataset: Dataset, cache: Path, *, skip_bad: bool) -> tuple[Dataset, Rows]:

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import keras
 import msgspec
 
 from edge.errors import ConfigError, DataError
 from edge.preprocess import SIDE_PX
+from trainer.dataset import Dataset
 from trainer.evaluate import Metrics
 from trainer.operating_point import OperatingPoint
 from trainer.recipes import Recipe
@@ -47,6 +48,18 @@ class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int
     skipped: int
     sources: dict[str, dict[str, int]]
+
+    @classmethod
+    def of(cls, dataset: Dataset, *, skipped: int) -> Self:
+        """Summarise a dataset of which unreadable files were left out already."""
+        return cls(
+            name=dataset.root.resolve().name,
+            fingerprint=dataset.fingerprint(),
+            counts=dataset.counts(),
+            duplicates=dataset.duplicates,
+            skipped=skipped,
+            sources=dataset.sources(),
+        )
 
 
 class Training(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,8 @@ TEMPERATURES: Final = (0.25, 64.0)
 """Bounds of the search."""
 EVERYTHING: Final[Band] = (0.0, 1.0)
 
+_NEUTRAL: Final[tuple[float, float, Band]] = (1.0, NEUTRAL_THRESHOLD, (NEUTRAL_THRESHOLD, NEUTRAL_THRESHOLD))
+"""Temperature, threshold and band where nothing can be chosen."""
 _ROUNDING: Final = 1e-9
 """19 of 20 reach a target of 0.95."""
 _LEAST_GAIN: Final = 1e-9
@@ -109,22 +111,13 @@ def choose_operating_point(
     Raises:
         DataError: There is no image, or a logit that is not finite.
     """
-    finite = np.isfinite(logits).all(axis=1)
-    if not finite.any() or not finite.all():
-        raise DataError(
-            f"expected finite logits of at least one validation image, got {int(finite.sum())} of {len(finite)}; "
-            "enlarge the validation part or train again with a smaller learning rate"
-        )
-    temperature, threshold, band = 1.0, NEUTRAL_THRESHOLD, (NEUTRAL_THRESHOLD, NEUTRAL_THRESHOLD)
+    _check_finite(logits)
     is_positive = targets == positive
     one_sided = bool(is_positive.all() or not is_positive.any())
+    temperature, threshold, band = _NEUTRAL
     if not one_sided:
-        temperature = fit_temperature(logits, targets)
+        temperature, threshold, band = _chosen(logits, targets, positive, target_sensitivity, target_accuracy)
     probabilities = softmax(logits, temperature)
-    if not one_sided:
-        threshold = choose_threshold(probabilities[:, positive], is_positive, target_sensitivity)
-        right = decide(probabilities, positive, threshold) == targets
-        band = choose_band(probabilities[:, positive], right, threshold, target_accuracy)
     decided, outside = decide(probabilities, positive, threshold), ~is_inconclusive(probabilities, positive, band)
     point = OperatingPoint(
         temperature=temperature,
@@ -212,6 +205,27 @@ def choose_band(scores: Floats, right: Bools, threshold: float, target_accuracy:
         _cut(ranked, int(lows[choice]), middle, threshold),
         _cut(ranked, int(highs[first[choice]]), middle, threshold),
     )
+
+
+def _check_finite(logits: Floats) -> None:
+    finite = np.isfinite(logits).all(axis=1)
+    if not finite.any() or not finite.all():
+        raise DataError(
+            f"expected finite logits of at least one validation image, got {int(finite.sum())} of {len(finite)}; "
+            "enlarge the validation part or train again with a smaller learning rate"
+        )
+
+
+def _chosen(
+    logits: Floats, targets: npt.NDArray[np.int64], positive: int, target_sensitivity: float, target_accuracy: float
+) -> tuple[float, float, Band]:
+    """Temperature, then threshold, then band, each at what was chosen before it."""
+    temperature = fit_temperature(logits, targets)
+    probabilities = softmax(logits, temperature)
+    scores = probabilities[:, positive]
+    threshold = choose_threshold(scores, targets == positive, target_sensitivity)
+    right = decide(probabilities, positive, threshold) == targets
+    return temperature, threshold, choose_band(scores, right, threshold, target_accuracy)
 
 
 def _cut(ranked: Floats, position: int, middle: int, threshold: float) -> float:

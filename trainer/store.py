@@ -23,6 +23,11 @@ from edge.errors import ConfigError
 _KEY_LINE_BYTES: Final = 65
 
 
+def default_cache() -> Path:
+    """The user's cache folder, after the XDG base directory specification."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge-xray"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
     """Rows of a store in an order of one's own; nothing is read before it is asked for.

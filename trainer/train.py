@@ -10,16 +10,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from edge.errors import ConfigError
 from trainer.answers import Answers, Reading, evidence_of, features_of_trunk, metrics_of
 from trainer.clock import Clock
-from trainer.dataset import Dataset
 from trainer.evaluate import Metrics, positive_label
 from trainer.explain import head_of
 from trainer.learn import Learned, Task, learn, unseen_logits
 from trainer.material import Material, open_data
+from trainer.metrics_file import METRICS_NAME, metrics_document, write_document
 from trainer.model_file import MODEL_NAME, DataSummary, TrainedModel, Training, write_model
 from trainer.operating_point import TARGET_ACCURACY, TARGET_SENSITIVITY, OperatingPoint, choose_operating_point
 from trainer.recipes import Recipe
@@ -28,7 +26,6 @@ from trainer.report.report import REPORT_NAME, write_report
 from trainer.split import How, Split, draw_split, set_aside
 from trainer.trunk import NONE, load_trunk
 
-METRICS_NAME: Final = "metrics.json"
 _PACKAGES: Final = ("edge-xray", "tensorflow", "keras", "numpy", "Pillow")
 
 log = logging.getLogger(__name__)
@@ -83,7 +80,6 @@ def train(order: Order) -> dict[str, Any]:
         material = open_data(order.data, order.cache, skip_bad=order.skip_bad)
     positive = positive_label(material.dataset.labels, order.positive)
     split = _split(order, material)
-    log_split(split)
     learned = learn(_task(order, material, split, clock), clock)
     point = _operating_point(order, learned, positive, clock)
     with clock.stage("evaluate"):
@@ -96,59 +92,6 @@ def train(order: Order) -> dict[str, Any]:
     write_report(evidence_of(answers), document, order.out / REPORT_NAME)
     write_model_card(document, order.out / MODEL_CARD_NAME)
     return document
-
-
-def write_document(document: dict[str, Any], path: Path) -> None:
-    """Write `metrics.json`, making its folder where it is missing.
-
-    Raises:
-        ConfigError: The folder cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}; free some space or name another --out") from error
-
-
-def metrics_document(training: Training) -> dict[str, Any]:
-    """What `metrics.json` holds: the metrics, and what a reader needs to trust and to repeat them."""
-    recipe, split = training.recipe, training.split
-    return {
-        **msgspec.to_builtins(training.metrics),
-        "recipe": recipe.name,
-        "backbone": recipe.backbone,
-        "head": recipe.head,
-        "split": split.name,
-        "seed": training.seed,
-        "seconds": training.seconds,
-        "n_train": len(split.train),
-        "duplicates": training.data.duplicates,
-        "n_validation": len(split.validation),
-        "near_duplicates": split.near_duplicates,
-        "left_out": split.left_out,
-        "held_out_source": split.source,
-        "operating_point": msgspec.to_builtins(training.operating_point),
-        "patients_on_both_sides": split.patients_on_both_sides,
-        "choices": msgspec.to_builtins(recipe),
-        "data": msgspec.to_builtins(training.data),
-        "weights": msgspec.to_builtins(training.weights),
-        "versions": training.versions,
-        "created_at": msgspec.to_builtins(training.created_at),
-    }
-
-
-def log_split(split: Split) -> None:
-    """Say what is learned from, what is held out, and how far the two are apart."""
-    log.info("%s split: %d images learned from, %d held out", split.name, len(split.train), len(split.held_out))
-    if split.validation:
-        log.info("%d images are set aside to choose the operating point on", len(split.validation))
-    if split.patients_on_both_sides:
-        log.warning(
-            "%d patients have images on both sides of the %s split: expect less on new patients",
-            split.patients_on_both_sides,
-            split.name,
-        )
 
 
 def _split(order: Order, material: Material) -> Split:
@@ -165,9 +108,23 @@ def _split(order: Order, material: Material) -> Split:
         together=material.together,
         held_out_source=order.held_out_source,
     )
-    if not recipe.validation_share:
-        return split
-    return set_aside(split, dataset, material.together, share=recipe.validation_share)
+    if recipe.validation_share:
+        split = set_aside(split, dataset, material.together, share=recipe.validation_share)
+    _say_split(split)
+    return split
+
+
+def _say_split(split: Split) -> None:
+    """Say what is learned from, what is held out, and how far the two are apart."""
+    log.info("%s split: %d images learned from, %d held out", split.name, len(split.train), len(split.held_out))
+    if split.validation:
+        log.info("%d images are set aside to choose the operating point on", len(split.validation))
+    if split.patients_on_both_sides:
+        log.warning(
+            "%d patients have images on both sides of the %s split: expect less on new patients",
+            split.patients_on_both_sides,
+            split.name,
+        )
 
 
 def _task(order: Order, material: Material, split: Split, clock: Clock) -> Task:
@@ -223,23 +180,12 @@ def _training(order: Order, learned: Learned, point: OperatingPoint, metrics: Me
         positive=metrics.positive,
         features=task.trunk.features_shape,
         split=task.split,
-        data=_summary(task.material.dataset, skipped=task.material.skipped),
+        data=DataSummary.of(task.material.dataset, skipped=task.material.skipped),
         weights=task.trunk.origin,
         operating_point=point,
         metrics=metrics,
         versions={package: version(package) for package in _PACKAGES},
         seconds=clock.seconds,
-    )
-
-
-def _summary(dataset: Dataset, *, skipped: int) -> DataSummary:
-    return DataSummary(
-        name=dataset.root.resolve().name,
-        fingerprint=dataset.fingerprint(),
-        counts=dataset.counts(),
-        duplicates=dataset.duplicates,
-        skipped=skipped,
-        sources=dataset.sources(),
     )
 
 

@@ -31,11 +31,12 @@ from edge.decide import softmax
 from trainer.augment import copies_of
 from trainer.clock import Clock
 from trainer.evaluate import auc, positive_label
-from trainer.features import compute_features, default_cache
+from trainer.features import compute_features
 from trainer.learn import Task, learn
 from trainer.material import Material, open_data
 from trainer.recipes import RECIPES, Recipe
 from trainer.split import draw_split
+from trainer.store import default_cache
 from trainer.trunk import Trunk, load_trunk
 
 

@@ -26,7 +26,8 @@ from converter.refit import find
 from edge.bundle.bundle import read_bundle
 from edge.classify import Classifier
 from edge.explain import heatmap
-from trainer.features import BATCH, default_cache, forward
+from trainer.features import BATCH, forward
+from trainer.store import default_cache
 
 Map = npt.NDArray[np.float32]
 

@@ -30,13 +30,13 @@ import numpy as np
 import numpy.typing as npt
 
 from trainer.clock import Clock
-from trainer.features import compute_features, default_cache
+from trainer.features import compute_features
 from trainer.heads import build_head, root_mean_square
 from trainer.learn import Task, learn
 from trainer.material import open_data
 from trainer.recipes import RECIPES
 from trainer.split import draw_split
-from trainer.store import Rows
+from trainer.store import Rows, default_cache
 from trainer.trunk import load_trunk
 
 

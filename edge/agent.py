@@ -25,7 +25,7 @@ from edge.decoding.attempts import Attempts
 from edge.decoding.decoder import Decoded, Decoder, Decoding, one_ahead
 from edge.delivery.publishing import publishing, vitals_of
 from edge.doors import open_doors, watched_folders
-from edge.errors import BundleError, ConfigError, QuarantineError
+from edge.errors import BundleError, ConfigError, QuarantineError, unusable
 from edge.explain import as_rows
 from edge.intake.folder import FolderIntake, check_watchable
 from edge.mqtt.reconnect import LineState
@@ -47,8 +47,9 @@ def run(config: AgentConfig, stop: Event) -> None:
 
     Raises:
         ConfigError: The configuration cannot work; the message names the key.
+        DiskError: The disk is full or fails.
         BundleError: The bundle cannot be trusted or loaded.
-        GateError: The model decides otherwise on this box than where it was made.
+        OtherAnswersError: The model decides otherwise on this box than where it was made.
         BrokerUnreachableError: The broker has never answered this box.
         DatabaseError: The outbox cannot be written.
     """
@@ -247,9 +248,7 @@ def _only_agent(state_dir: Path) -> Iterator[None]:
         state_dir.mkdir(parents=True, exist_ok=True)
         file = (state_dir / "agent.lock").open("w")
     except OSError as error:
-        raise ConfigError(
-            f"cannot use the state folder {state_dir}: {error.strerror}; mind its owner and mode"
-        ) from error
+        raise unusable(f"the state folder {state_dir}", error) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -39,7 +39,7 @@ class Assessor:
     Raises:
         ConfigError: The runtime is not installed.
         BundleError: The runtime cannot load the model, or model and card do not fit.
-        GateError: The model decides otherwise on this box than where it was made (`edge.golden`).
+        OtherAnswersError: The model decides otherwise on this box than where it was made (`edge.golden`).
     """
 
     def __init__(self, bundle: Bundle, *, runtime: str = "auto", threads: int | None = None) -> None:

@@ -23,8 +23,8 @@ from edge.settings.agent_options import add_agent_options, add_model_options, co
 from edge.wire.messages import NOTICE
 
 _EPILOG: Final = f"""\
-exit codes: 0 done, 1 a check failed (the model decides otherwise on this box than where it was made), 2 usage,
-65 bad input data, 69 broker unreachable, 78 bad configuration.
+exit codes: 0 done, 1 the outbox cannot be written, 2 usage, 65 bad input data, 69 broker unreachable, 70 the model
+decides otherwise on this box than where it was made, 74 the disk is full or fails, 78 bad configuration.
 Every option can also stand in the configuration file or the environment (EDGE_AGENT_*); see docs/configuration.md.
 {NOTICE}
 """

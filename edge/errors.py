@@ -3,7 +3,7 @@
 Messages say what was expected, what came, and what to do next. `exit_code` is what a command ends with.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class EdgeXrayError(Exception):
@@ -66,3 +66,30 @@ class GateError(StopError):
     """A check that protects a later user has failed; nothing was written, nothing runs."""
 
     exit_code = 1
+
+
+class OtherAnswersError(GateError):
+    """The model decides otherwise on this box than where it was made; started again it would do so again."""
+
+    exit_code = 70
+
+
+class DiskError(StopError):
+    """The disk is full or fails. It may be well again, so whoever watches over the command starts it again."""
+
+    exit_code = 74
+
+
+_MISTAKES: Final = (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError)
+
+
+def unusable(what: str, error: OSError) -> StopError:
+    """What ends a command that cannot use a file or folder of its own: a person's mistake, or the disk's fault.
+
+    Args:
+        what: Its name, with its path.
+        error: As it came.
+    """
+    if isinstance(error, _MISTAKES):
+        return ConfigError(f"cannot use {what}: {error.strerror}; mind its owner and mode")
+    return DiskError(f"cannot use {what}: {error.strerror}; free disk space, or replace the disk if it is worn out")

@@ -17,7 +17,7 @@ from PIL import Image
 from edge.bundle.bundle import GOLDEN_NAME, Bundle, Card
 from edge.classify import Classifier
 from edge.decide import decide, is_inconclusive, softmax
-from edge.errors import BundleError, GateError
+from edge.errors import BundleError, OtherAnswersError
 from edge.preprocess import SIDE_PX
 
 TOLERANCE: Final = 0.02
@@ -174,14 +174,14 @@ def prove(bundle: Bundle, classifier: Classifier) -> Rerun | None:
         What was found; None where the bundle is an older one and carries no known inputs.
 
     Raises:
-        GateError: The answers differ.
+        OtherAnswersError: The answers differ.
         BundleError: The golden entry cannot be read.
     """
     if bundle.golden is None:
         return None
     found = rerun(Golden.from_json(bundle.golden), classifier, bundle.card)
     if not found.passed:
-        raise GateError(f"{bundle.model_id} on {found.runtime}: {found} Nothing was assessed; {CURE}")
+        raise OtherAnswersError(f"{bundle.model_id} on {found.runtime}: {found} Nothing was assessed; {CURE}")
     return found
 
 

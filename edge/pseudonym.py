@@ -16,7 +16,7 @@ import msgspec
 
 from edge.database import Database
 from edge.durable import sync_folder
-from edge.errors import ConfigError
+from edge.errors import ConfigError, unusable
 from edge.study import Identity
 
 KEY_NAME: Final = "pseudonym.key"
@@ -55,15 +55,19 @@ class Pseudonyms(Database):
         state_dir: Where both lie, readable by this user alone.
 
     Raises:
-        ConfigError: The key cannot be made or read.
+        ConfigError: The key is none, or not this user's to read.
+        DiskError: The disk is full or fails.
         DatabaseError: The table cannot be used.
     """
 
     def __init__(self, state_dir: Path) -> None:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        self._key = _key(state_dir / KEY_NAME)
         table = state_dir / TABLE_NAME
-        os.close(os.open(table, os.O_CREAT | os.O_RDWR, 0o600))
+        try:
+            state_dir.mkdir(parents=True, exist_ok=True)
+            self._key = _key(state_dir / KEY_NAME)
+            os.close(os.open(table, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise unusable(f"the pseudonyms in {state_dir}", error) from error
         super().__init__(table, schema=_SCHEMA, what="the table of pseudonyms", elsewhere="--state FOLDER")
 
     def tokens(self, identity: Identity | None) -> Tokens:
@@ -100,18 +104,15 @@ class Pseudonyms(Database):
 
 def _key(path: Path) -> bytes:
     """Read the key, or draw one that is whole on the disk before it is used."""
-    try:
-        if not path.exists():
-            partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-            descriptor = os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-            os.write(descriptor, secrets.token_bytes(_KEY_BYTES))
-            os.fsync(descriptor)
-            os.close(descriptor)
-            partial.rename(path)
-            sync_folder(path.parent)
-        key = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"cannot use the key of pseudonyms {path}: {error.strerror}; mind owner and mode") from error
+    if not path.exists():
+        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+        descriptor = os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        os.write(descriptor, secrets.token_bytes(_KEY_BYTES))
+        os.fsync(descriptor)
+        os.close(descriptor)
+        partial.rename(path)
+        sync_folder(path.parent)
+    key = path.read_bytes()
     if len(key) != _KEY_BYTES:
         raise ConfigError(f"the key of pseudonyms {path} must be {_KEY_BYTES} bytes, it has {len(key)}; put it back")
     return key

@@ -16,7 +16,7 @@ from typing import Final, Self
 import msgspec
 
 from edge.durable import write_durably
-from edge.errors import EdgeXrayError, StopError
+from edge.errors import EdgeXrayError, unusable
 
 MAX_TRIES: Final = 3
 _MARK_BYTES: Final = 256
@@ -37,15 +37,17 @@ class Attempts:
         folder: The state folder, on a local disk.
 
     Raises:
-        StopError: The disk does not take it; so do the methods below.
+        DiskError: The disk does not take it; so do the methods below.
+        ConfigError: The folder is not this user's to write.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._tries_path = folder / _TRIES
-        self._tries = _read_tries(self._tries_path)
+        self._folder = folder
         self._in_hand: list[str] = []
-        self._mark = os.open(folder / _IN_HAND, os.O_RDWR | os.O_CREAT, 0o600)
-        left = os.read(self._mark, 4096).decode("ascii", "replace").split()
+        with _used(folder):
+            self._tries = _read_tries(folder / _TRIES)
+            self._mark = os.open(folder / _IN_HAND, os.O_RDWR | os.O_CREAT, 0o600)
+            left = os.read(self._mark, 4096).decode("ascii", "replace").split()
         self._cautious = bool(left)
         for key in left:
             log.warning("the last run ended with a file in hand; it is read again, alone and behind the others")
@@ -89,26 +91,24 @@ class Attempts:
 
     def _write_mark(self) -> None:
         text = "".join(f"{key}\n" for key in self._in_hand).encode("ascii")
-        with _writing():
+        with _used(self._folder):
             # One write of one length: nothing of an earlier mark stays, and there is no moment without one.
             os.pwrite(self._mark, text.ljust(_MARK_BYTES), 0)
             if self._cautious:
                 os.fdatasync(self._mark)
 
     def _write_tries(self) -> None:
-        with _writing():
-            write_durably(self._tries_path, msgspec.json.encode(self._tries))
+        with _used(self._folder):
+            write_durably(self._folder / _TRIES, msgspec.json.encode(self._tries))
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
+def _used(folder: Path) -> Iterator[None]:
     """What the disk does not take ends the agent in order: without the memory a file could end it for ever."""
     try:
         yield
     except OSError as error:
-        raise StopError(
-            f"cannot write to the state folder: {error.strerror}; free disk space, mind owner and mode"
-        ) from error
+        raise unusable(f"the state folder {folder}", error) from error
 
 
 def _read_tries(path: Path) -> dict[str, int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.durable import write_durably
-from edge.errors import RetryError
+from edge.errors import RetryError, unusable
 from edge.study import sha256_of
 
 ORIGINS: Final = ("dicom", "http", "camera")
@@ -30,6 +30,10 @@ class Spool:
     Args:
         state_dir: The state folder, on a local disk; made if absent.
         origin: One of `ORIGINS`.
+
+    Raises:
+        ConfigError: The folder is not this user's to make.
+        DiskError: The disk is full or fails.
     """
 
     def __init__(self, state_dir: Path, origin: str) -> None:
@@ -37,7 +41,10 @@ class Spool:
             raise ValueError(f"origin must be one of {', '.join(ORIGINS)}, got {origin!r}")
         self.origin: Final = origin
         self.folder: Final = state_dir / SPOOL / origin
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unusable(f"the folder {self.folder}", error) from error
 
     def put(self, content: bytes, suffix: str) -> Path:
         """Make an image durable. Putting the same content again is harmless.

@@ -22,14 +22,14 @@ def of_another_processor(demo_bundle: Path, tmp_path: Path) -> Path:
 
 
 def test_the_agent_refuses_to_start(agent, of_another_processor: Path, mosquitto, phantoms, tmp_path: Path):
-    """Exit 1 with cause and cure; the image that waited stays where it was, and nobody is told of a finding."""
+    """Exit 70 with cause and cure; the image that waited stays where it was, and nobody is told of a finding."""
     watched = tmp_path / "in"
     watched.mkdir()
     (name,) = phantoms(watched, 1)
 
     one = agent("--broker", mosquitto.address, "--model", of_another_processor, "--watch", watched)
 
-    assert one.code() == 1
+    assert one.code() == 70
     assert "8 of 8 known pictures are decided otherwise than where the model was made (litert " in one.err[-1]
     assert "run `edge-agent check`" in one.err[-1]
     assert (watched / name).exists()
@@ -42,7 +42,7 @@ def test_classify_refuses_too(agent, of_another_processor: Path, phantoms, tmp_p
 
     one = agent("classify", tmp_path / name, "--model", of_another_processor)
 
-    assert one.code() == 1
+    assert one.code() == 70
     assert one.out == []
     assert "known pictures" in one.err[-1]
 

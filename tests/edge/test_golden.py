@@ -14,7 +14,7 @@ from PIL import Image
 from edge.assess import Assessor
 from edge.bundle.bundle import Bundle, read_bundle
 from edge.classify import RUNTIMES
-from edge.errors import BundleError, GateError
+from edge.errors import BundleError, OtherAnswersError
 from edge.golden import TOLERANCE, Golden, Vector, prove, rerun
 
 RERUN = """
@@ -97,11 +97,11 @@ def test_a_faulty_processor_is_found_out(bundle: Bundle, golden: Golden, fault, 
     """Wrong answers, a constant answer and no answer at all are each refused, with what to do."""
     box = Box(golden, fault)
 
-    with pytest.raises(GateError, match=complaint) as caught:
+    with pytest.raises(OtherAnswersError, match=complaint) as caught:
         prove(bundle, box)
 
     assert "install the newest ai-edge-litert" in str(caught.value)
-    assert caught.value.exit_code == 1
+    assert caught.value.exit_code == 70
 
 
 def test_the_rounding_of_another_runtime_passes(bundle: Bundle, golden: Golden):
@@ -119,7 +119,7 @@ def test_no_assessor_is_built_on_a_box_that_answers_otherwise(bundle: Bundle, go
     other = [msgspec.structs.replace(vector, logits=vector.logits[::-1]) for vector in golden.vectors]
     wrong = replace(bundle, golden=msgspec.structs.replace(golden, vectors=tuple(other)).to_json())
 
-    with pytest.raises(GateError, match=r"phantom-mobilenet@\w+ on litert: 8 of 8 known pictures"):
+    with pytest.raises(OtherAnswersError, match=r"phantom-mobilenet@\w+ on litert: 8 of 8 known pictures"):
         Assessor(wrong)
 
     assert Assessor(bundle).rerun.passed

@@ -17,7 +17,7 @@ from converter.cli import build_parser as converter_parser
 from doctor.cli import build_parser as doctor_parser
 from edge.cli import build_parser as agent_parser
 from edge.database import DatabaseError
-from edge.errors import BrokerUnreachableError, BundleError, ConfigError
+from edge.errors import BrokerUnreachableError, BundleError, ConfigError, DiskError, OtherAnswersError
 from edge.settings.config import AgentConfig, BrokerConfig, known_keys, load
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -229,6 +229,6 @@ def test_the_guide_explains_every_exit_code(deploy: Path) -> None:
 
     [prevented] = re.findall(r"^RestartPreventExitStatus=(.*)$", unit, re.MULTILINE)
 
-    ours = {BundleError, BrokerUnreachableError, ConfigError, DatabaseError}
+    ours = {BundleError, BrokerUnreachableError, ConfigError, DatabaseError, DiskError, OtherAnswersError}
     assert {str(error.exit_code) for error in ours} | {"0", "2"} == set(explained)
     assert set(prevented.split()) | {"0"} == {code for code, again in explained.items() if again == "no"}

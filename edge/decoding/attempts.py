@@ -1,8 +1,9 @@
 """Which files are in hand, and which have ended a process before.
 
 Kept on the disk, so that it also holds across the agent's own death. Invariant: whoever is in hand when a process dies
-is blamed for it once. A file that was blamed `MAX_TRIES` times is poison. A file is in hand from before its first byte
-is read until its finding stands; what fails afterwards is not the picture's fault.
+is blamed for it once. A file that was blamed `MAX_TRIES` times is poison. A file is in hand while it is decoded and
+while it is assessed; what fails in between, while it waits for the file before it or for room in the outbox, or
+afterwards, is not its fault.
 """
 
 import logging
@@ -43,7 +44,7 @@ class Attempts:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._in_hand: list[str] = []
+        self._in_hand: dict[str, None] = {}  # in order
         with _used(folder):
             self._tries = _read_tries(folder / _TRIES)
             self._mark = os.open(folder / _IN_HAND, os.O_RDWR | os.O_CREAT, 0o600)
@@ -73,13 +74,18 @@ class Attempts:
 
     def begin(self, key: str) -> None:
         """Note that a file is in hand."""
-        self._in_hand.append(key)
+        self._in_hand[key] = None
         self._write_mark()
+
+    def rest(self, key: str) -> None:
+        """Note that a file waits, with nothing being done to it."""
+        if key in self._in_hand:
+            del self._in_hand[key]
+            self._write_mark()
 
     def end(self, key: str) -> None:
         """Note that nothing more can happen through this file."""
-        self._in_hand.remove(key)
-        self._write_mark()
+        self.rest(key)
         if self._tries.pop(key, None) is not None:
             self._write_tries()
 

@@ -153,6 +153,14 @@ class Decoder:
         log.warning("the decoder %s; try %d of %d with this file", error, tries, MAX_TRIES)
         refuse_poison(tries, str(error))
 
+    def rest(self, arrival: Arrival) -> None:
+        """Note that the child is done with a file, and the agent has not taken it up."""
+        self._attempts.rest(arrival.key)
+
+    def take_up(self, arrival: Arrival) -> None:
+        """Note that the agent works on a file."""
+        self._attempts.begin(arrival.key)
+
     def end(self, arrival: Arrival) -> None:
         """Note that a file is no longer in hand."""
         self._attempts.end(arrival.key)
@@ -222,7 +230,7 @@ class Decoding:
     def begin(self) -> None:
         """Hand the file to the child, unless it is poison."""
         try:
-            refuse_poison(self._decoder.tries(self.arrival), "the process that read it died")
+            refuse_suspect(self._decoder.tries(self.arrival))
             self._ask()
         except PoisonError as error:
             self._outcome = error
@@ -234,15 +242,17 @@ class Decoding:
                 self._outcome = self._decoder.answer(self.arrival, self._since_s)
             except ChildError as error:
                 self._try_again(error)
+        self._decoder.rest(self.arrival)
 
     def result(self) -> Decoded:
-        """What the child made of it.
+        """What the child made of it, for the agent to work on.
 
         Raises:
             UnreadableImageError: The file is no picture.
             PoisonError: Reading it has ended a process too often.
         """
         self.wait()
+        self._decoder.take_up(self.arrival)
         if isinstance(self._outcome, Exception):
             raise self._outcome
         if self._outcome is None:
@@ -277,8 +287,21 @@ def refuse_poison(tries: int, cause: str) -> None:
     """
     if tries >= MAX_TRIES:
         raise PoisonError(
-            f"expected a picture that can be decoded, this one was given up after {tries} tries (the last: the decoder "
-            f"{cause}); export it again, and keep this file for whoever looks after the box"
+            f"this picture could not be read: it was given up after {tries} tries (the last: the decoder {cause}); "
+            "export it again, and keep this file for whoever looks after the box"
+        )
+
+
+def refuse_suspect(tries: int) -> None:
+    """Refuse a file during which the agent itself has ended too often, by whatever cause.
+
+    Raises:
+        PoisonError: It has.
+    """
+    if tries >= MAX_TRIES:
+        raise PoisonError(
+            f"the box stopped {tries} times while it worked on this picture; that may have been chance, as when its "
+            "plug was pulled: try the picture again, and if the box stops again, tell whoever looks after it"
         )
 
 
@@ -302,7 +325,9 @@ def one_ahead(arrivals: Iterable[Arrival | None], decoder: Decoder) -> Iterator[
         if done is not None:
             yield done
         if arrival is not None and suspect:
-            yield decoder.start(arrival)
+            alone = decoder.start(arrival)
+            alone.wait()
+            yield alone
 
 
 def _descriptor(pipe: object) -> int:

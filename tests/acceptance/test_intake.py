@@ -115,7 +115,7 @@ def test_a_file_that_is_in_hand_at_three_deaths_of_the_agent_is_set_aside(
     box.wait_for_line("set aside")
     assert box.end() == 0
     reason = (watched / "quarantine" / "hangs.png.reason.txt").read_text()
-    assert "given up after 3 tries" in reason
+    assert "the box stopped 3 times while it worked on this picture" in reason
 
 
 @pytest.mark.shared

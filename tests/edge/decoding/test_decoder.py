@@ -146,8 +146,21 @@ def test_a_file_that_ended_the_agent_three_times_is_not_tried_again(decoder: Dec
     for _ in range(3):
         attempts.blame(bad.key)
 
-    with pytest.raises(PoisonError, match="the process that read it died"):
+    with pytest.raises(PoisonError, match="the box stopped 3 times while it worked on this picture"):
         decoder.start(bad).result()
+
+
+def test_a_decoded_file_that_waits_is_in_nobody_s_hand(decoder: Decoder, tmp_path: Path):
+    """A death meanwhile is another file's doing; once the agent takes it up it is in hand again."""
+    good = arrival(tmp_path / "good.png", phantom(1).png())
+    decoding, mark = decoder.start(good), tmp_path / "in-hand"
+    begun = mark.read_text().split()
+
+    decoding.wait()
+    waiting = mark.read_text().split()
+    decoding.result()
+
+    assert (begun, waiting, mark.read_text().split()) == ([good.key], [], [good.key])
 
 
 def test_the_child_is_gone_as_soon_as_the_agent_is(tmp_path: Path):
@@ -200,8 +213,8 @@ def test_a_file_that_ended_a_process_before_is_decoded_alone(decoder: Decoder, a
     in_hand = []
 
     for decoding in one_ahead([*arrivals, None], decoder):
-        in_hand.append(list(attempts._in_hand))
         decoding.result()
+        in_hand.append(list(attempts._in_hand))
         decoding.end()
 
     assert in_hand == [[arrivals[0].key], [arrivals[1].key], [arrivals[2].key]]

@@ -26,6 +26,10 @@ from edge.study import Arrival, Capture, sha256_of
 ARCHIVE: Final = "archive"
 CLAIMED: Final = "claimed"
 POLL_S: Final = 0.25
+MOVE_AGAIN_S: Final = 30.0
+"""A file that could not be moved is taken up again after this, then after twice this, and so on,"""
+LONGEST_S: Final = 3600.0
+"""but never later than this: a disk that was full has room again, a share is there again."""
 
 _OURS: Final = frozenset({ARCHIVE, CLAIMED, QUARANTINE})
 _UNFINISHED: Final = (".part", ".partial", ".tmp", ".crdownload", ".filepart", "~")
@@ -64,7 +68,8 @@ class _Sighting:
         settled: Whether it needs no settling: it was whole before this process saw it.
         tried: Whether it was read since.
         claimed: Whether it is this box's.
-        done: Whether nothing more is to be done with it, though it could not be moved away.
+        failures: How often it could not be moved.
+        put_off_s: Nothing is done with it before this monotonic time, because it could not be moved.
     """
 
     watched: Watched
@@ -73,7 +78,8 @@ class _Sighting:
     settled: bool
     tried: bool = False
     claimed: bool = False
-    done: bool = False
+    failures: int = 0
+    put_off_s: float = 0.0
 
 
 def check_watchable(folders: Sequence[str]) -> None:
@@ -238,16 +244,18 @@ class FolderIntake:
             self._made.discard(place.parent)  # which may be gone itself
             return False  # another box has it, or somebody took it away
         except OSError as error:
+            again_s = min(LONGEST_S, MOVE_AGAIN_S * 2**sighting.failures)
             # The trace says no more than this line.
-            log.error("cannot move a file out of its folder: %s; it stays, and is not read again", error.strerror)  # noqa: TRY400
-            self._seen[path] = replace(sighting, done=True)
+            log.error("cannot move a file: %s; it stays, and is taken up again in %g s", error.strerror, again_s)  # noqa: TRY400
+            put_off = {"failures": sighting.failures + 1, "put_off_s": time.monotonic() + again_s}
+            self._seen[path] = replace(sighting, settled=True, tried=False, **put_off)
             return False
         del self._seen[path]
         return True
 
 
 def _is_due(sighting: _Sighting) -> bool:
-    if sighting.done:
+    if time.monotonic() < sighting.put_off_s:
         return False
     unchanged_s = time.monotonic() - sighting.since_s
     if sighting.tried:

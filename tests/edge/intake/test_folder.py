@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
 
@@ -299,3 +300,22 @@ def test_a_folder_that_is_not_there_is_a_configuration_error(tmp_path: Path):
     """The error names the folder."""
     with pytest.raises(ConfigError, match=r"folder to watch .*nowhere"):
         check_watchable([str(tmp_path / "nowhere")])
+
+
+def test_a_file_that_cannot_be_moved_is_taken_up_again(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """Once the disk takes it, without a new start; the waiting grows from one failure to the next."""
+    monkeypatch.setattr("edge.intake.folder.MOVE_AGAIN_S", 0.4)
+    drop(folder, "a.png", b"a", age_s=60)
+    (folder / "archive").symlink_to("nowhere")  # a folder cannot be made there
+    source, tries_s = Source(folder), []
+
+    for read in source.reads(4):
+        tries_s.append(time.monotonic())
+        if len(tries_s) == 3:
+            (folder / "archive").unlink()
+        source.settle(read)
+
+    assert (folder / "archive" / "a.png").read_bytes() == b"a"
+    first_s, second_s = (later - earlier for earlier, later in pairwise(tries_s))
+    assert 0.4 <= first_s < second_s
+    assert second_s >= 0.8

@@ -11,16 +11,19 @@ import traceback
 
 import faults
 import msgspec
+import shim
 
 import edge.agent
 import edge.cli
 import edge.delivery.exchange
 import edge.delivery.publish
+import edge.intake.folder
 from edge.classify import RUNTIMES
 
 
 def main() -> None:
     """Serve until stdin ends."""
+    edge.intake.folder.MOVE_AGAIN_S = 0.5  # a campaign has no half minutes to wait
     importlib.import_module(RUNTIMES["litert"])  # an interpreter itself has threads, which would not outlive a fork
     for line in sys.stdin.buffer:
         plan = msgspec.json.decode(line, type=faults.Plan)
@@ -39,7 +42,10 @@ def _be_an_agent(plan: faults.Plan) -> None:
         os.dup2(log, 2)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(2, 1)
-        faults.install(plan)
+        if plan.call is None:
+            faults.install(plan)
+        else:
+            shim.arm(plan.call)
         code = edge.cli.main(plan.arguments)
     except SystemExit as error:
         code = int(error.code or 0)

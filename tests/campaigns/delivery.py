@@ -19,7 +19,6 @@ import platform
 import random
 import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,9 +29,8 @@ from importlib.resources import files
 from pathlib import Path
 from threading import Thread
 
-import msgspec
 from faults import Plan
-from peers import BadLine, Broker, Doctor, Images
+from peers import Agents, BadLine, Broker, Doctor, Images
 
 from edge.bundle.bundle import read_bundle
 from edge.wire.messages import report_id
@@ -65,12 +63,7 @@ class Campaign:
         self.broker = Broker(folder)
         self.line = BadLine(self.broker.port)
         self.doctor = Doctor(folder, self.broker.port)
-        self.agents = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("agents.py")],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "EDGE_AGENT_BROKER_KEEPALIVE_S": "2", "EDGE_AGENT_BROKER_CONNECT_TIMEOUT_S": "2",
-                 "EDGE_AGENT_ALLOW_UNSIGNED": "true", "OPENBLAS_NUM_THREADS": "1"},
-        )  # fmt: skip
+        self.agents = Agents({})
         self.kills: Counter[str] = Counter()
         self.ends: Counter[int] = Counter()
         self.moved_early: set[str] = set()
@@ -84,14 +77,12 @@ class Campaign:
             "--receipt-timeout-s", "1", "--first-contact-s", "0", "--threads", "1",
         ]  # fmt: skip
         task = Plan(arguments=arguments, log=str(self.folder / "agent.log"), ledger=str(self.ledger), **plan)
-        self.agents.stdin.write(msgspec.json.encode(task).decode() + "\n")
-        self.agents.stdin.flush()
-        pid = int(self.agents.stdout.readline().split()[1])
+        pid = self.agents.start(task)
         if disturb:
             self._disturb(kill_after_s)
         killer = Thread(target=self._kill_later, args=(pid, kill_after_s))
         killer.start()
-        status = int(self.agents.stdout.readline().split()[1])
+        status = self.agents.ended() or 0
         self._alive = 0
         killer.join()
         self.line.recover()
@@ -229,8 +220,7 @@ class Campaign:
 
     def stop(self) -> None:
         """End what runs."""
-        self.agents.stdin.close()
-        self.agents.wait()
+        self.agents.stop()
         self.doctor.stop()
         self.broker.stop()
 

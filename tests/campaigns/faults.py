@@ -20,6 +20,7 @@ from threading import Lock
 from typing import Any, Literal, TypeVar
 
 import msgspec
+from shim import Call
 
 Result = TypeVar("Result")
 SQLITE_SAYS = {errno.ENOSPC: "database or disk is full", errno.EIO: "disk I/O error"}
@@ -40,6 +41,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         error: As this.
         clock_shift_s: The clock jumps by this,
         clock_after_s: so long after the start.
+        call: Instead of all that, what happens at a call of the C library.
     """
 
     arguments: list[str]
@@ -52,6 +54,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     error: int = 0
     clock_shift_s: float = 0.0
     clock_after_s: float = 0.0
+    call: Call | None = None
 
 
 class Places:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import selectors
 import signal
 import socket
@@ -15,6 +16,9 @@ from contextlib import closing, suppress
 from hashlib import sha256
 from pathlib import Path
 from threading import Event, Lock, Thread
+
+import msgspec
+from faults import Plan
 
 from edge.phantom import phantom
 
@@ -31,7 +35,7 @@ class Images:
     """Makes pictures that differ in a comment alone, and keeps the ledger of what was handed to the box."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._png = phantom(1).png()
         self.dropped: dict[str, str] = {}  # SHA-256 -> name
 
@@ -43,10 +47,45 @@ class Images:
         comment = struct.pack(">I", len(data)) + chunk + struct.pack(">I", zlib.crc32(chunk))
         content = self._png[:-12] + comment + self._png[-12:]  # before IEND
         name = f"{number:06d}.png"
-        partial = self._folder / f".{name}"
+        partial = self.folder / f".{name}"
         partial.write_bytes(content)
         self.dropped[sha256(content).hexdigest()] = name
-        partial.rename(self._folder / name)
+        partial.rename(self.folder / name)
+
+
+class Agents:
+    """The process that forks agents (`agents.py`), one at a time.
+
+    Args:
+        environment: Beside this process's own.
+    """
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        settings = {"BROKER_KEEPALIVE_S": "2", "BROKER_CONNECT_TIMEOUT_S": "2", "ALLOW_UNSIGNED": "true"}
+        self._process = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("agents.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", **environment}
+            | {f"EDGE_AGENT_{key}": value for key, value in settings.items()},
+        )
+
+    def start(self, plan: Plan) -> int:
+        """Fork one; return its process id."""
+        self._process.stdin.write(msgspec.json.encode(plan) + b"\n")
+        return int(self._process.stdout.readline().split()[1])
+
+    def ended(self, timeout_s: float | None = None) -> int | None:
+        """Its exit status, negative after a signal; None where it still runs after so long."""
+        if not select.select([self._process.stdout], [], [], timeout_s)[0]:
+            return None
+        return int(self._process.stdout.readline().split()[1])
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.stdin.close()
+        self._process.wait()
 
 
 class Broker:

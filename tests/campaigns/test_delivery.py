@@ -34,10 +34,10 @@ import delivery
 drop = delivery.Images.drop
 def moved_at_once(images):
     drop(images)
-    archive = images._folder / "archive"
+    archive = images.folder / "archive"
     archive.mkdir(exist_ok=True)
     name = list(images.dropped.values())[-1]
-    (images._folder / name).rename(archive / name)
+    (images.folder / name).rename(archive / name)
 delivery.Images.drop = moved_at_once
 sys.exit(delivery.main())
 """

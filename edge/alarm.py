@@ -120,12 +120,8 @@ def _unanswered(health: Health, after: timedelta | None) -> Alarm | None:
 def _quarantined(health: Health) -> Alarm | None:
     if not health.quarantined:
         return None
-    files = plural(health.quarantined, "file")
-    return Alarm(
-        "quarantine",
-        Level.SOON,
-        f"{files} could not be read and {'was' if health.quarantined == 1 else 'were'} set aside.",
-    )
+    files, were = plural(health.quarantined, "file"), "was" if health.quarantined == 1 else "were"
+    return Alarm("quarantine", Level.SOON, f"{files} {were} set aside without a finding.")
 
 
 def _hot(health: Health) -> Alarm | None:

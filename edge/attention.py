@@ -15,7 +15,7 @@ from threading import Event, Thread
 from edge.alarm import Alarm, standing, watch
 from edge.delivery.health import Vitals
 from edge.errors import ConfigError
-from edge.intake.quarantine import list_quarantine
+from edge.intake.quarantine import list_quarantine, try_again
 from edge.intake.spool import Spool
 from edge.mqtt.reconnect import LineState
 from edge.notify import Pulse
@@ -95,6 +95,7 @@ def _page(
         vitals=vitals,
         unanswered_after=vitals.unanswered_after,
         quarantined=partial(list_quarantine, folders),
+        try_again=partial(try_again, folders),
         pulses=pulses,
         line=line,
         keep=Spool(config.state_dir, "http").put,

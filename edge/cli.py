@@ -17,7 +17,7 @@ from edge.command_line import (
     run_command,
     stop_on_signals,
 )
-from edge.commands import bench, check, config, outbox, whois
+from edge.commands import bench, check, config, outbox, quarantine, whois
 from edge.errors import ConfigError, QuarantineError
 from edge.settings.agent_options import add_agent_options, add_model_options, config_of
 from edge.wire.messages import NOTICE
@@ -52,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     check.add(commands)
     bench.add(commands)
     outbox.add(commands)
+    quarantine.add(commands)
     whois.add(commands)
     config.add(commands)
     completion.add(commands, build_parser)

@@ -47,8 +47,8 @@ def _quarantine(which: str, folder: Path) -> Check:
     if aside := len(list_quarantine([folder])):
         return Check.warn(
             which,
-            f"images can be taken out of it; {aside} could not be read and were set aside",
-            cure=f"look into {folder}/quarantine: beside each file lies the reason",
+            f"images can be taken out of it; {aside} were set aside without a finding",
+            cure=f"`edge-agent quarantine list` tells why; the files lie in {folder}/quarantine",
         )
     return Check.ok(which, "images can be taken out of it, none was set aside")
 

@@ -64,6 +64,7 @@ def make_app(box: Box, door: Door) -> ASGIApp:
             Route("/studies", studies.receive, methods=["POST"]),
             Route("/capture", capture, methods=["POST"]),
             Route("/quarantine", quarantine),
+            Route("/quarantine/{id}/again", again, methods=["POST"]),
             Route("/health", health),
             Route("/login", login, methods=["GET", "POST"]),
             Route("/logout", logout, methods=["POST"]),
@@ -149,9 +150,22 @@ async def capture(request: Request) -> Response:
 
 
 async def quarantine(request: Request) -> Response:
-    """Files that could not be read."""
-    frame = frame_of(request)
-    return frame.unchanged(request) or frame.page(request, "quarantine.html", files=frame.box.quarantined())
+    """Files that were set aside."""
+    frame, asked = frame_of(request), "again" in request.query_params
+    return frame.unchanged(request) or frame.page(
+        request, "quarantine.html", files=frame.box.quarantined(), asked_again=asked
+    )
+
+
+async def again(request: Request) -> Response:
+    """Have a file tried again that was set aside."""
+    try:
+        found = await run_in_threadpool(frame_of(request).box.try_again, request.path_params["id"])
+    except OSError as error:
+        raise HTTPException(503, f"The file cannot be moved ({error.strerror}). It is still set aside.") from error
+    if not found:
+        raise HTTPException(404, "This file is no longer set aside.")
+    return RedirectResponse("/quarantine?again", 303)
 
 
 async def health(request: Request) -> Response:

@@ -28,6 +28,7 @@ class Box:
         vitals: Tells how the box is.
         unanswered_after: When a picture without an answer is late; None for never.
         quarantined: Lists the files set aside.
+        try_again: Has one of them tried again, by its id; False where it is there no more.
         pulses: Each loop's of the agent.
         line: Whether the broker is reached.
         keep: Makes a picture durable that came over HTTP.
@@ -43,6 +44,7 @@ class Box:
     vitals: Vitals
     unanswered_after: timedelta | None
     quarantined: Callable[[], Sequence[Quarantined]]
+    try_again: Callable[[str], bool]
     pulses: Mapping[str, Pulse] = field(default_factory=dict)
     line: LineState = field(default_factory=LineState)
     keep: Keep

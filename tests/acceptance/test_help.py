@@ -15,6 +15,8 @@ COMMANDS = {
     "edge-agent-classify": ("edge.cli", "classify"),
     "edge-agent-demo": ("edge.cli", "demo"),
     "edge-agent-outbox": ("edge.cli", "outbox"),
+    "edge-agent-quarantine-list": ("edge.cli", "quarantine", "list"),
+    "edge-agent-quarantine-retry": ("edge.cli", "quarantine", "retry"),
     "edge-agent-whois": ("edge.cli", "whois"),
     "edge-doctor": ("doctor.cli",),
     "edge-doctor-account": ("doctor.cli", "account"),

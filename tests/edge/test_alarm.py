@@ -37,7 +37,7 @@ def test_a_box_that_is_well_is_silent():
         ({"unanswered": 1}, ("unanswered", Level.NOW, "1 picture has had no answer for more than 2 hours.")),
         ({"unanswered": 3}, ("unanswered", Level.NOW, "3 pictures have had no answer for more than 2 hours.")),
         ({"refusing": "the disk is full"}, ("refusing", Level.NOW, "The box takes no new pictures: the disk is full.")),
-        ({"quarantined": 2}, ("quarantine", Level.SOON, "2 files could not be read and were set aside.")),
+        ({"quarantined": 2}, ("quarantine", Level.SOON, "2 files were set aside without a finding.")),
         ({"temperature_c": 85.2}, ("hot", Level.SOON, "The box is hot (85 °C).")),
         ({"clock_synced": False}, ("clock", Level.NOTE, "The box's clock is not set by a time server")),
     ],

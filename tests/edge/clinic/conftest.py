@@ -14,7 +14,7 @@ from edge.clinic.box import Box
 from edge.clinic.serve import serving
 from edge.decoding.decode import decode
 from edge.delivery.health import Vitals
-from edge.intake.quarantine import list_quarantine
+from edge.intake.quarantine import list_quarantine, try_again
 from edge.intake.spool import Spool
 from edge.mqtt.reconnect import LineState
 from edge.outbox.entry import State
@@ -113,6 +113,7 @@ def box(tmp_path: Path) -> Box:
         ),
         unanswered_after=timedelta(hours=1),
         quarantined=lambda: list_quarantine([watched]),
+        try_again=lambda file_id: try_again([watched], file_id),
         line=LineState(is_up=True),
         keep=Spool(tmp_path, "http").put,
         open_pseudonyms=lambda: Pseudonyms(tmp_path),

@@ -1,6 +1,9 @@
 """What each path of the page shows or does, against the real server."""
 
+import errno
 import io
+import os
+import re
 import socket
 import ssl
 import subprocess
@@ -216,6 +219,38 @@ def test_what_was_done_is_called_out_no_more(serve, put):
     assert [("Call the doctor now" in text) for text in (before, after, anew)] == [True, False, True]
     assert all("Call the doctor now" in text for text in everywhere)
     assert (stale.status_code, done.status_code) == (409, 303)
+
+
+def test_a_file_set_aside_is_tried_again_at_a_click_on_the_page_alone(serve, tmp_path: Path):
+    """Another web site's click is refused; a second click finds nothing more to do."""
+    aside = tmp_path / "in" / "quarantine"
+    aside.mkdir()
+    (aside / "film.png").write_bytes(b"x")
+    (aside / "film.png.reason.txt").write_text("the box stopped 3 times while it worked on this picture\n")
+    with httpx.Client(base_url=serve(), headers=HTML) as browser:
+        path = re.search(r'action="(/quarantine/[0-9a-f]{16}/again)"', browser.get("/quarantine").text)[1]
+        foreign = browser.post(path, headers={"origin": "http://elsewhere.example"})
+        stayed = (aside / "film.png").exists()
+        first, second = browser.post(path), browser.post(path)
+        told = browser.get(first.headers["location"]).text
+
+    assert (foreign.status_code, stayed) == (403, True)
+    assert (first.status_code, second.status_code) == (303, 404)
+    assert (tmp_path / "in" / "film.png").read_bytes() == b"x"
+    assert "No file is set aside." in told
+    assert "The box tries the file again." in told
+
+
+def test_a_file_that_cannot_be_moved_back_stays_set_aside(serve):
+    """The page says why."""
+
+    def fails(_: str) -> bool:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    answer = httpx.post(f"{serve(try_again=fails)}/quarantine/{0:016x}/again", headers=HTML)
+
+    assert answer.status_code == 503
+    assert "The file cannot be moved (Read-only file system). It is still set aside." in answer.text
 
 
 def test_the_camera_has_a_button_only_where_there_is_one(serve):

@@ -7,6 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from edge.clinic.serve import serving
+from edge.decoding.decoder import refuse_suspect
+from edge.errors import PoisonError
 from edge.mqtt.reconnect import LineState
 from edge.outbox.entry import State
 from edge.phantom import phantom
@@ -159,6 +161,28 @@ def test_files_are_sent_by_the_form_and_by_dropping_them(serve, open_page, tmp_p
 
     expect(page.get_by_text("letter.pdf: This is no picture the box can read.")).to_be_visible()
     assert len(list((tmp_path / "spool" / "http").iterdir())) == 1
+
+
+def test_a_file_set_aside_is_tried_again_on_a_phone(serve, tmp_path: Path, open_page):
+    """The reason says that the picture may be innocent; a large enough button, and what happens next in words."""
+    aside = tmp_path / "in" / "quarantine"
+    aside.mkdir()
+    for name in ("thorax-0815.png", "thorax-0816.png"):
+        (aside / name).write_bytes(phantom(1).png())
+        with pytest.raises(PoisonError) as refused:
+            refuse_suspect(3)
+        (aside / f"{name}.reason.txt").write_text(f"{refused.value}\n")
+    page = open_page(f"{serve()}/quarantine", width=360, height=640)
+    expect(page.get_by_text("the box stopped 3 times while it worked on this picture").first).to_be_visible()
+    button = page.get_by_role("button", name="Try again (thorax-0815.png)")
+    assert button.bounding_box()["height"] >= 40
+
+    button.click()
+
+    expect(page.get_by_role("status")).to_contain_text("The box tries the file again.")
+    expect(page.get_by_role("heading", name="thorax-0815.png")).to_have_count(0)
+    expect(page.get_by_role("heading", name="thorax-0816.png")).to_be_visible()
+    assert (tmp_path / "in" / "thorax-0815.png").exists()
 
 
 def test_the_doctor_s_wish_is_done_with_the_keyboard_alone(busy: str, open_page):

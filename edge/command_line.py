@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from threading import Event
+from threading import Event, Thread
 from typing import Any, Final
 
 import msgspec
@@ -109,8 +109,15 @@ def log_to_stderr(level: str, form: str = "text") -> None:
 def stop_on_signals() -> Event:
     """An event that SIGTERM and SIGINT set."""
     stop = Event()
+
+    def end(*_: object) -> None:
+        # The signal may have interrupted this thread in the midst of `stop.wait`, with the event's lock held: to wait
+        # for that lock here would be to wait for ever.
+        if not stop.is_set():
+            Thread(target=stop.set, name="stop").start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, end)
     return stop
 
 

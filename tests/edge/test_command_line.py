@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -61,3 +63,19 @@ def test_a_command_run_by_python_m_logs_like_any_other(capsys):
     logging.getLogger("some.library").info("chatter")
 
     assert capsys.readouterr().err.endswith("INFO __main__ wrote model.keras\n")
+
+
+def test_a_signal_in_the_midst_of_a_wait_ends_the_command_all_the_same():
+    """There is a moment of each wait at which its thread holds the event's lock, and a signal can fall into it."""
+    program = """
+import os, signal
+from edge.command_line import stop_on_signals
+stop = stop_on_signals()
+with stop._cond:
+    os.kill(os.getpid(), signal.SIGTERM)
+print(stop.wait(10))
+"""
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+
+    assert (done.stdout, done.stderr) == ("True\n", "")

@@ -25,9 +25,9 @@ class AugmentedCopy:
 
     @property
     def name(self) -> str:
-        """The ranges and the number; how many copies there are does not change this one."""
+        """The ranges and the number; how many copies there are, and what is learned beside them, changes none."""
         ranges = msgspec.structs.asdict(self.augmentation)
-        del ranges["copies"]
+        del ranges["copies"], ranges["with_originals"]
         return f"augmented copy {self.number} of {sorted(ranges.items())}"
 
     def __call__(self, pixels: npt.NDArray[np.uint8], keys: Sequence[str]) -> npt.NDArray[np.float32]:

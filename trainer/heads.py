@@ -88,8 +88,8 @@ def fit_head(
 
     Args:
         head: The start, as `build_head` returns it; it is left as it is.
-        versions: The images' features, each `(n, 7, 7, C) float32`: one entry for the images as they are, or one for
-            each augmented copy. Epoch e learns from entry e modulo their number.
+        versions: The images' features, each `(n, 7, 7, C) float32`: as they are, or of augmented copies, or both.
+            Epoch e learns from entry e modulo their number.
         targets: `(n,)`, index of each image's label.
         schedule: How long and how fast.
         what: Said beside the progress bar.

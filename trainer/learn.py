@@ -183,13 +183,19 @@ def _inputs(task: Task, network: Any) -> Rows:
 
 
 def _versions(task: Task, network: Any) -> list[Rows]:
-    """What a network makes of the images learned from: as they are, or of each augmented copy."""
+    """What a network makes of the images learned from, one entry for each epoch until they begin anew.
+
+    Without augmentation one: the images as they are. With it one for each augmented copy, and then the images as they
+    are where the recipe says so.
+    """
     pixels = task.material.pixels.select(task.learned)
     keys = [key for key, chosen in zip(task.material.dataset.keys, task.learned, strict=True) if chosen]
-    if task.recipe.augmentation is None:
-        return [compute_features(pixels, keys, network, task.cache)]
-    copies = copies_of(task.recipe.augmentation)
-    return [
+    augmentation = task.recipe.augmentation
+    copies = copies_of(augmentation) if augmentation else []
+    moved = [
         compute_features(pixels, keys, network, task.cache, copy, what=f"copy {copy.number + 1}/{len(copies)}")
         for copy in copies
     ]
+    if augmentation and not augmentation.with_originals:
+        return moved
+    return [*moved, compute_features(pixels, keys, network, task.cache)]

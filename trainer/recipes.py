@@ -24,7 +24,8 @@ class Augmentation(msgspec.Struct, frozen=True, kw_only=True):
         height_shift: Moved up or down, as a share of the height.
         shear_deg: Slanted.
         zoom: Each side stretched or squeezed by this share, each on its own.
-        copies: Different versions kept of each image; epoch e learns from version e modulo this.
+        copies: Different versions kept of each image, taken in turn, one in an epoch.
+        with_originals: Whether an epoch of the images as they are closes each round of copies, and so the training.
     """
 
     rotation_deg: float
@@ -33,6 +34,7 @@ class Augmentation(msgspec.Struct, frozen=True, kw_only=True):
     shear_deg: float
     zoom: float
     copies: Count
+    with_originals: bool = False
 
 
 class FineTune(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,14 +96,21 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"{self.name}: expected two or more folds or a validation_share, got both or neither")
         if self.folds and (self.fine_tune or not self.frozen):
             raise ValueError(f"{self.name}: folds need a backbone that stays as it is; give a validation_share")
+        if self.augmentation and self.augmentation.with_originals and self.epochs % (self.augmentation.copies + 1):
+            raise ValueError(
+                f"{self.name}: expected epochs in whole rounds of {self.augmentation.copies} copies and the images as "
+                f"they are, got {self.epochs}"
+            )
 
 
 _FEWEST_FOLDS: Final = 2
 
 PAPER_AUGMENTATION: Final = Augmentation(
-    rotation_deg=10, width_shift=0.2, height_shift=0.2, shear_deg=0.2, zoom=0.2, copies=4
+    rotation_deg=10, width_shift=0.2, height_shift=0.2, shear_deg=0.2, zoom=0.2, copies=4, with_originals=True
 )
-"""The paper's ranges. It names shear without an amount: 0.2, the number that stands beside these in Keras' examples."""
+"""The paper's ranges. It names shear without an amount: 0.2, the number that stands beside these in Keras' examples.
+Nor does it say how moved images are mixed with the others: an epoch of each copy, then one of the images as they are.
+"""
 
 
 def _paper(backbone: str, *, augmented: bool) -> Recipe:

@@ -9,10 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from trainer.augment import copies_of
 from trainer.cli import main
 from trainer.clock import Clock
 from trainer.dataset import Dataset, Item
-from trainer.learn import Task, learn, unseen_logits
+from trainer.features import compute_features
+from trainer.heads import build_head, fit_head, root_mean_square
+from trainer.learn import Task, learn, schedule_of, unseen_logits
 from trainer.material import Material
 from trainer.model_file import read_model
 from trainer.recipes import Augmentation, Recipe
@@ -125,6 +128,32 @@ def test_an_augmented_recipe_judges_the_image_itself(trunk: Trunk, tmp_path: Pat
     first, second = (answers[key] for key in sorted(twins))
     assert first == second
     assert len({tuple(answer) for answer in answers.values()}) == len(answers) - 1
+
+
+def test_an_epoch_of_the_images_themselves_closes_each_round_of_copies(trunk: Trunk, tmp_path: Path):
+    """One copy, the other, the images, and so again: the head is the one that these six epochs make, to the bit."""
+    dataset, pixels = a_dataset(), Rows(noise(), np.arange(IMAGES))
+    recipe = msgspec.structs.replace(QUICK, epochs=6, augmentation=msgspec.structs.replace(RANGES, with_originals=True))
+    task = Task(recipe, Material(dataset, pixels, (), skipped=0), a_split(dataset, ()), trunk, tmp_path, seed=0)
+    own, first, second = (
+        compute_features(pixels, dataset.keys, trunk.model, tmp_path, view).select(task.learned)
+        for view in (None, *copies_of(recipe.augmentation))
+    )
+    rms = root_mean_square(first)
+    start = build_head(recipe.head, trunk.features_shape, 2, seed=0, features_rms=rms)
+
+    learned = learn(task, Clock()).head
+
+    expected = fit_head(start, [first, second, own], task.targets[task.learned], schedule_of(recipe, 0), what="t")
+    assert all(np.array_equal(*pair) for pair in zip(learned.get_weights(), expected.get_weights(), strict=True))
+
+
+def test_a_recipe_whose_last_epoch_would_be_a_copys_is_refused():
+    """The images as they are have the last word, so rounds are whole."""
+    rounds = msgspec.structs.replace(RANGES, with_originals=True)
+
+    with pytest.raises(ValueError, match=r"whole rounds of 2 copies .* got 4"):
+        msgspec.structs.replace(QUICK, epochs=4, augmentation=rounds)
 
 
 def test_a_part_set_aside_teaches_nothing(trunk: Trunk, tmp_path: Path):

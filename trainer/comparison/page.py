@@ -77,7 +77,7 @@ def _content(comparison: Comparison) -> dict[str, object]:
         "limits": limits(comparison),
         "left_open": LEFT_OPEN,
         "images": sum(comparison.data.counts.values()),
-        "copies": max((recipe.augmentation.copies for recipe in comparison.recipes if recipe.augmentation), default=0),
+        "augmentation": next((recipe.augmentation for recipe in comparison.recipes if recipe.augmentation), None),
         "random_weights": any(weights.name == NONE for weights in comparison.weights.values()),
         "called": [f"called {label}" for label in comparison.labels],
         "group_heads": [(_on(name), 2) for name in comparison.features],

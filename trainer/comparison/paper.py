@@ -72,6 +72,7 @@ TABLE_1_DOUBTS: Final = (
 LEFT_OPEN: Final = (
     "how much shear: 0.2 degrees here, the number beside the paper's others in Keras' examples",
     "what fills the border of a moved image: the nearest pixel here, Keras' default",
+    "whether moved images stand beside the others or in their place: beside them here, an epoch each in turn",
     "the seeds, and so which 200 images were held out",
     "how the resize filters and how a picture is decoded",
     "whether the figures are of the last epoch or of the best: the last here, chosen beforehand",

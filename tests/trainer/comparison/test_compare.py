@@ -26,7 +26,9 @@ PLAIN = Recipe(
 MOVED = msgspec.structs.replace(
     PLAIN,
     name="paper-mobilenet-aug",
-    augmentation=Augmentation(rotation_deg=10, width_shift=0.2, height_shift=0.2, shear_deg=0.2, zoom=0.2, copies=2),
+    augmentation=Augmentation(
+        rotation_deg=10, width_shift=0.2, height_shift=0.2, shear_deg=0.2, zoom=0.2, copies=1, with_originals=True
+    ),
 )
 
 
@@ -122,6 +124,7 @@ def test_the_whole_comparison_is_one_page_with_the_papers_figures_and_the_limits
     assert not re.search(r"<script|(src|href)=\"(?!#|data:)|url\(|@import", page)
     words = re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", page)))
     assert "12a MobileNet with augmentation Paper, 12a 11 of 200 wrong" in words
+    assert "one version of each in an epoch, 1 in a round that an epoch of the images as they are closes" in words
     assert "random weights" in words
     for text in (words, tables):
         assert "No source has images of more than one class" in text

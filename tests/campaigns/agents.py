@@ -15,6 +15,7 @@ import shim
 
 import edge.agent
 import edge.cli
+import edge.clinic.serve
 import edge.delivery.exchange
 import edge.delivery.publish
 import edge.intake.folder
@@ -36,7 +37,7 @@ def main() -> None:
 
 
 def _be_an_agent(plan: faults.Plan) -> None:
-    code = 70
+    code = faults.CRASHED
     try:
         log = os.open(plan.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.dup2(log, 2)

@@ -23,6 +23,8 @@ import msgspec
 from shim import Call
 
 Result = TypeVar("Result")
+CRASHED = 99
+"""What an agent ends with after an error that nobody foresaw; no command of ours does."""
 SQLITE_SAYS = {errno.ENOSPC: "database or disk is full", errno.EIO: "disk I/O error"}
 _WRITING = ("INSERT", "UPDATE", "DELETE", "COMMIT", "CREATE", "ALTER")
 

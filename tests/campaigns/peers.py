@@ -20,6 +20,10 @@ from threading import Event, Lock, Thread
 import msgspec
 from faults import Plan
 
+from doctor.accounts import Account
+from doctor.reviews import Answer
+from doctor.store import Store
+from doctor.worklist import Filter
 from edge.phantom import phantom
 
 SEARCH_PATH = os.environ["PATH"] + os.pathsep + "/usr/sbin"  # where Debian keeps mosquitto
@@ -39,8 +43,8 @@ class Images:
         self._png = phantom(1).png()
         self.dropped: dict[str, str] = {}  # SHA-256 -> name
 
-    def drop(self) -> None:
-        """Put one more into the watched folder, as a careful scanner does."""
+    def drop(self) -> tuple[Path, str]:
+        """Put one more into the folder, as a careful scanner does; return where it is, and its SHA-256."""
         number = len(self.dropped) + 1
         data = b"number\0%d" % number
         chunk = b"tEXt" + data
@@ -49,8 +53,9 @@ class Images:
         name = f"{number:06d}.png"
         partial = self.folder / f".{name}"
         partial.write_bytes(content)
-        self.dropped[sha256(content).hexdigest()] = name
-        partial.rename(self.folder / name)
+        digest = sha256(content).hexdigest()
+        self.dropped[digest] = name
+        return partial.rename(self.folder / name), digest
 
 
 class Agents:
@@ -218,3 +223,29 @@ class Doctor:
         self._process.send_signal(signal.SIGTERM)
         self._process.wait()
         self._log.close()
+
+
+class Reader(Thread):
+    """Somebody who opens and answers what comes, in the inbox's own store."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(daemon=True)
+        self._place = str(folder / "inbox.sqlite3")
+        self._ended = Event()
+        self.start()
+
+    def run(self) -> None:
+        """Read until told to end."""
+        account, answered = Account("ada", "Dr. Ada Reader"), set[int]()
+        with Store.open(self._place) as store:
+            while not self._ended.wait(0.05):
+                for item in store.worklist(Filter(), limit=20).items:
+                    if item.number not in answered:
+                        revision = store.open_report(item.number, account).revision
+                        store.answer(item.number, Answer(verdict="agree"), account, revision)
+                        answered.add(item.number)
+
+    def stop(self) -> None:
+        """Stop reading."""
+        self._ended.set()
+        self.join()

@@ -16,7 +16,7 @@ needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C com
 @needs_compiler
 def test_whatever_call_fails_everything_is_in_its_place(tmp_path: Path):
     """SQLite's page writes and Python's renames alike, from the first call to the last."""
-    sample = ("--every", "90", "--actions", "ENOSPC", "killed after")
+    sample = ("--every", "120", "--actions", "ENOSPC", "killed after")
 
     done = subprocess.run(
         [sys.executable, CAMPAIGN, *sample, "--folder", tmp_path],

@@ -1,19 +1,20 @@
 """The pipeline. Read this first.
 
-An image arrives, is decoded (in a child process, one ahead) and assessed, and its report enters the outbox; only then
-may the original move. Publishing is a second loop in a thread of its own (`edge.delivery.publish`); the two share
-nothing but the outbox. Whatever is wrong with one image is caught here, at the pipeline's border, and the image is set
-aside with the reason; whatever is wrong with the box ends the agent with a message for the person who runs it.
+An image arrives, is decoded (in a child process, one ahead), assessed (`process`) and put away (`put_away`, in a
+thread, one behind): its report enters the outbox, and only then may the original move. Publishing is a second loop in a
+thread of its own (`edge.delivery.publish`); the two share nothing but the outbox. Whatever is wrong with one image is
+caught here, at the pipeline's border, and the image is set aside with the reason; whatever is wrong with the box ends
+the agent with a message for the person who runs it.
 """
 
 import fcntl
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Final
 
 from edge.archive import keeping_room
 from edge.assess import Assessor
@@ -30,16 +31,23 @@ from edge.explain import as_rows
 from edge.intake.folder import FolderIntake, check_watchable
 from edge.mqtt.reconnect import LineState
 from edge.notify import Pulse, Systemd, under_watch
+from edge.one_behind import OneBehind
 from edge.outbox.outbox import OUTBOX_NAME, Outbox
+from edge.outbox.room import Room
 from edge.pseudonym import Pseudonyms, Tokens
 from edge.settings.config import AgentConfig
 from edge.study import Capture, Finding
 from edge.wire.messages import Picture, Report, report_id
 
-ROOM_LOOK_S: Final = 5.0
-"""How often a full outbox is looked at again."""
-
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assessed:
+    """An image, and what the box says of it."""
+
+    decoded: Decoded
+    finding: Finding
 
 
 def run(config: AgentConfig, stop: Event) -> None:
@@ -60,9 +68,8 @@ def run(config: AgentConfig, stop: Event) -> None:
     with (
         _only_agent(state_dir),
         Attempts(state_dir) as attempts,
-        _decoder(config, attempts) as decoder,
+        decoder_of(config, attempts) as decoder,
         open_outbox(config) as outbox,
-        Pseudonyms(state_dir) as pseudonyms,
     ):
         watched = watched_folders(config)
         intake = FolderIntake(watched, device=config.device_name, attempts=attempts)
@@ -81,9 +88,11 @@ def run(config: AgentConfig, stop: Event) -> None:
             publishing(config, bundle, vitals=vitals, line=line, stop=pulses["publisher"], capture=capture),
             keeping_room(lambda: open_outbox(config), folders, config.archive, pulses["pipeline"]),
             under_watch(Systemd.of(os.environ), pulses, stop, status=f"classifies with {bundle.model_id}"),
+            OneBehind(lambda: putting_away(config, intake, assessor), name="put away") as keeper,
         ):
-            decodings = one_ahead(intake.arrivals(pulses["pipeline"]), decoder)
-            process(decodings, intake, assessor, outbox, pseudonyms, config=config, stop=pulses["pipeline"])
+            arrivals = intake.arrivals(pulses["pipeline"], at_rest=keeper.finish)
+            room = Room(outbox, pulses["pipeline"])
+            process(one_ahead(arrivals, decoder), intake, assessor, keeper, room)
 
 
 def refuse_older(bundle: Bundle, outbox: Outbox, *, allow_older: bool) -> None:
@@ -131,39 +140,54 @@ def log_model(bundle: Bundle, assessor: Assessor, *, reports_owed: int) -> None:
 
 
 def process(
-    decodings: Iterable[Decoding],
-    intake: FolderIntake,
-    assessor: Assessor,
-    outbox: Outbox,
-    pseudonyms: Pseudonyms,
-    *,
-    config: AgentConfig,
-    stop: Event,
+    decodings: Iterable[Decoding], intake: FolderIntake, assessor: Assessor, keeper: OneBehind[Assessed], room: Room
 ) -> None:
-    """Take image after image to a durable report, while the next one is being decoded."""
+    """Assess image after image; while the network runs the next one is decoded and the one before is put away."""
     for decoding in decodings:
-        if not wait_for_room(outbox, stop):
+        if not room.wait():
             return
         try:
             decoded = decoding.result()
-            finding = assessor.assess(decoded.radiograph)
+            finding = assessor.assess(decoded.radiograph, meanwhile=keeper.begin)
         except QuarantineError as error:
             if intake.set_aside(decoding.arrival, error):
                 log.warning("set aside image=%s: %s", decoding.arrival.key[:12], error)
             decoding.end()
             continue
         decoding.end()
-        if (claimed := intake.claim(decoded.capture)) is None:
-            continue  # changed since it was read, or another box was quicker
-        tokens = pseudonyms.tokens(claimed.identity if config.privacy.tokens else None)
-        report = report_of(claimed, decoded, finding, assessor, config, tokens=tokens)
-        place = intake.archive_place(claimed, known=outbox.place(report.id))
-        is_new = outbox.put(report, preview=decoded.preview, place=place)  # durable from here on
-        intake.settle(claimed, place)  # only now may the original move
-        log_finding(report, is_new=is_new)
+        keeper.hand_over(Assessed(decoded, finding))
 
 
-def _decoder(config: AgentConfig, attempts: Attempts) -> Decoder:
+@contextmanager
+def putting_away(config: AgentConfig, intake: FolderIntake, assessor: Assessor) -> Iterator[Callable[[Assessed], None]]:
+    """What `put_away` needs, open."""
+    with open_outbox(config) as outbox, Pseudonyms(config.state_dir) as pseudonyms:
+        yield lambda assessed: put_away(assessed, intake, assessor, outbox, pseudonyms, config=config)
+
+
+def put_away(
+    assessed: Assessed,
+    intake: FolderIntake,
+    assessor: Assessor,
+    outbox: Outbox,
+    pseudonyms: Pseudonyms,
+    *,
+    config: AgentConfig,
+) -> None:
+    """Take one image from its finding to a durable report, and out of its folder."""
+    decoded, finding = assessed.decoded, assessed.finding
+    if (claimed := intake.claim(decoded.capture)) is None:
+        return  # changed since it was read, or another box was quicker
+    tokens = pseudonyms.tokens(claimed.identity if config.privacy.tokens else None)
+    report = report_of(claimed, decoded, finding, assessor, config, tokens=tokens)
+    place = intake.archive_place(claimed, known=outbox.place(report.id))
+    is_new = outbox.put(report, preview=decoded.preview, place=place)  # durable from here on
+    intake.settle(claimed, place)  # only now may the original move
+    log_finding(report, is_new=is_new)
+
+
+def decoder_of(config: AgentConfig, attempts: Attempts) -> Decoder:
+    """The child process in which images are decoded, as the configuration limits it."""
     return Decoder(
         attempts,
         timeout_s=config.decode.timeout_s,
@@ -171,18 +195,6 @@ def _decoder(config: AgentConfig, attempts: Attempts) -> Decoder:
         max_preview_bytes=config.preview.max_bytes,
         blank=config.privacy.regions,
     )
-
-
-def wait_for_room(outbox: Outbox, stop: Event) -> bool:
-    """Take no new work while the outbox is full; the image stays where it is. False where the agent is stopped."""
-    why = outbox.is_full()
-    if why is not None:
-        log.error("no new images are taken: %s", why)
-        while outbox.is_full() is not None:
-            if stop.wait(ROOM_LOOK_S):
-                return False
-        log.info("there is room again: new images are taken")
-    return True
 
 
 def why_full(config: AgentConfig) -> str | None:

@@ -7,7 +7,7 @@ An inconclusive picture's heatmap is that of the label it leans to.
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -58,8 +58,13 @@ class Assessor:
             allowed=bundle.card.allowed,
         )
 
-    def assess(self, radiograph: Radiograph) -> Finding:
-        """Say what the model sees in one radiograph, or why it cannot be assessed."""
+    def assess(self, radiograph: Radiograph, *, meanwhile: Callable[[], None] = lambda: None) -> Finding:
+        """Say what the model sees in one radiograph, or why it cannot be assessed.
+
+        Args:
+            radiograph: As decoded.
+            meanwhile: Sets other work going that may be done while the network runs; called just before it does.
+        """
         timings_ms: dict[str, float] = {}
         with _timed(timings_ms, "preprocess"):
             pixels = preprocess(radiograph)  # (224, 224, 3)
@@ -67,6 +72,7 @@ class Assessor:
             verdict = examine(radiograph, pixels)
         if verdict.reason is not None:
             return Finding(NOT_ASSESSABLE, {}, None, verdict.scores, verdict.reason, timings_ms)
+        meanwhile()
         with _timed(timings_ms, "classify"):
             output = self._classifier.run(pixels)
         if self._guard is not None:

@@ -123,6 +123,7 @@ class Decoder:
             ChildError: It died, or took too long.
         """
         deadline_s = since_s + self._timeout_s
+        self.await_answer(deadline_s)
         length = int.from_bytes(self._read(LENGTH_BYTES, deadline_s), "big")
         if length > _MAX_HEADER_BYTES:
             raise ChildError("gave an answer that makes no sense")
@@ -190,6 +191,17 @@ class Decoder:
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             fcntl.fcntl(_descriptor(child.stdout), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         return child
+
+    def await_answer(self, deadline_s: float) -> None:
+        """Wait until the child begins to answer, or is dead.
+
+        Raises:
+            ChildError: It took too long.
+        """
+        poll = select.poll()
+        poll.register(self._from_child, select.POLLIN)
+        if not poll.poll(max(0, deadline_s - time.monotonic()) * 1000):
+            raise ChildError(f"took longer than {self._timeout_s:g} s")
 
     def _read(self, size_bytes: int, deadline_s: float) -> bytearray:
         content = bytearray(size_bytes)

@@ -11,7 +11,7 @@ first.
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,10 +114,15 @@ class FolderIntake:
         self._made: set[Path] = set()
         self._scans = 0
 
-    def arrivals(self, stop: Event) -> Iterator[Arrival | None]:
+    def arrivals(self, stop: Event, *, at_rest: Callable[[], None] = lambda: None) -> Iterator[Arrival | None]:
         """Files that are due, and None whenever nothing more is due for now, until stopped.
 
         A file comes once; it comes again only after `set_aside` put it off, or after a change.
+
+        Args:
+            stop: Ends this.
+            at_rest: Called when nothing more is due, before the folders are looked at again. Where another thread
+                claims and settles it waits for that thread: a file on its way would be taken for a new one.
         """
         while not stop.is_set():
             for path, sighting, key in self._due():
@@ -126,6 +131,7 @@ class FolderIntake:
                 self._seen[path] = replace(sighting, tried=True)
                 yield Arrival(path, datetime.now(UTC), sighting.watched.origin, key)
             yield None
+            at_rest()
             stop.wait(POLL_S)
 
     def claim(self, capture: Capture) -> Capture | None:

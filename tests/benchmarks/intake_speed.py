@@ -23,10 +23,11 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
-from threading import Event
+from threading import Event, get_ident
 from typing import Any
 
 import numpy as np
@@ -37,38 +38,51 @@ from edge import agent
 from edge.assess import Assessor
 from edge.bundle.bundle import read_bundle
 from edge.classify import Classifier
-from edge.database import Database
 from edge.decoding.attempts import Attempts
 from edge.decoding.decode import decode, read
-from edge.decoding.decoder import Decoding, one_ahead
+from edge.decoding.decoder import Decoder, one_ahead
 from edge.doors import watched_folders
 from edge.intake.folder import FolderIntake
+from edge.one_behind import OneBehind
+from edge.outbox.room import Room
 from edge.phantom import phantom
 from edge.preprocess import preprocess
-from edge.pseudonym import Pseudonyms
 from edge.settings.config import AgentConfig, load
 
 JPEG_SIZE = (4160, 3120)
+NETWORK = "network"
+ASSESSMENT = "the rest of the assessment"
+CHILD = "waiting for the child that decodes"
+KEEPER = "waiting for the thread that puts away"
+ELSE = "everything else"
+OUTSIDE = "outside"
+BEHIND = "the thread that puts away, syncs included"
 
 
 class Ledger:
-    """Processor time of one thread by what it was spent on; what is inside something else is not counted there."""
+    """Wall and processor time of one thread by what it went to; what is inside something else is not counted there."""
 
     def __init__(self) -> None:
-        self.spent_s: dict[str, float] = defaultdict(float)
+        self.spent_s: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        self._thread = get_ident()
         self._stack: list[str] = []
-        self._since_s = time.thread_time()
-        self.bookings = 0
+        self._since_s = (time.perf_counter(), time.thread_time())
+        self._bookings = 0
 
     def _switch(self) -> None:
-        now_s = time.thread_time()
-        self.spent_s[self._stack[-1] if self._stack else "everything else"] += now_s - self._since_s
+        now_s = (time.perf_counter(), time.thread_time())
+        spent_s = self.spent_s[self._stack[-1] if self._stack else OUTSIDE]
+        for clock in range(2):
+            spent_s[clock] += now_s[clock] - self._since_s[clock]
         self._since_s = now_s
 
     @contextmanager
     def on(self, what: str) -> Iterator[None]:
-        """Book what follows under a name."""
-        self.bookings += 1
+        """Book what follows under a name, unless another thread does it."""
+        if get_ident() != self._thread:
+            yield
+            return
+        self._bookings += 1
         self._switch()
         self._stack.append(what)
         try:
@@ -77,25 +91,42 @@ class Ledger:
             self._switch()
             self._stack.pop()
 
-    def book(self, holder: type, name: str, what: str) -> None:
-        """Book every call of a method under a name."""
-        method: Callable[..., Any] = getattr(holder, name)
-
-        def booked(*arguments: Any, **options: Any) -> Any:
-            with self.on(what):
-                return method(*arguments, **options)
-
-        setattr(holder, name, booked)
+    def milliseconds(self, count: int) -> dict[str, tuple[float, float]]:
+        """Name to wall and processor time, each of `count`-th; without what the booking itself costs those outside."""
+        outside = booking_s()
+        for clock in range(2):
+            self.spent_s[ELSE][clock] -= self._bookings * outside[clock]
+        return {what: (wall_s / count * 1000, busy_s / count * 1000) for what, (wall_s, busy_s) in self.spent_s.items()}
 
 
-def booking_s() -> float:
+@cache
+def booking_s() -> tuple[float, float]:
     """What one booking costs whoever is outside of it."""
     ledger = Ledger()
-    with ledger.on("outside"):
+    with ledger.on(ELSE):
         for _ in range(10_000):
             with ledger.on("inside"):
                 pass
-    return ledger.spent_s["outside"] / 10_000
+    wall_s, busy_s = ledger.spent_s[ELSE]
+    return wall_s / 10_000, busy_s / 10_000
+
+
+@contextmanager
+def booked(ledgers: Sequence[Ledger], holder: object, name: str, what: str) -> Iterator[None]:
+    """Book every call of a function under a name while this lasts."""
+    function: Callable[..., Any] = getattr(holder, name)
+
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        with ExitStack() as stack:
+            for ledger in ledgers:
+                stack.enter_context(ledger.on(what))
+            return function(*arguments, **options)
+
+    setattr(holder, name, wrapped)
+    try:
+        yield
+    finally:
+        setattr(holder, name, function)
 
 
 def drop_phantoms(folder: Path, count: int, *, different: int = 100) -> None:
@@ -106,65 +137,90 @@ def drop_phantoms(folder: Path, count: int, *, different: int = 100) -> None:
 
 
 def overhead(options: argparse.Namespace) -> dict[str, object]:
-    """Take the pipeline's time apart."""
+    """Take the line's time apart, round after round, and set it against inference alone on the same pictures."""
     logging.basicConfig(stream=io.StringIO(), level=logging.INFO)
-    with tempfile.TemporaryDirectory() as name:
-        watched = Path(name) / "in"
-        watched.mkdir()
-        if options.folder:
-            for number, path in enumerate(sorted(options.folder.iterdir())[: options.images]):
-                shutil.copy(path, watched / f"{number:06d}{path.suffix}")
-        else:
-            drop_phantoms(watched, options.images)
-        count = len(list(watched.iterdir()))
-        config = load({"watch": [str(watched)], "state": f"{name}/state", "settle_s": 0, "threads": 1})
-        ledger = _run_pipeline(config, options.model, count)
-    ledger.spent_s["everything else"] -= ledger.bookings * booking_s()
-    network_s = ledger.spent_s["network"]
-    inference_s = network_s + ledger.spent_s["the rest of the assessment"]
+    assessor = Assessor(read_bundle(options.model), threads=1)
+    rounds: list[dict[str, float]] = []
+    for _ in range(options.rounds):
+        with tempfile.TemporaryDirectory(dir=options.disk) as name:
+            rounds.append(_one_round(Path(name), assessor, options))
+        print(rounds[-1], file=sys.stderr, flush=True)
     return {
         "model": options.model.name,
-        "images": count,
-        "milliseconds of processor time an image": {
-            what: round(seconds / count * 1000, 3) for what, seconds in sorted(ledger.spent_s.items())
+        "images": options.images,
+        "rounds": options.rounds,
+        "milliseconds an image, medians of the rounds": {
+            what: round(statistics.median(each[what] for each in rounds), 3) for what in rounds[0]
         },
-        "everything else / network": round(ledger.spent_s["everything else"] / network_s, 3),
-        "everything else / assessment": round(ledger.spent_s["everything else"] / inference_s, 3),
     }
 
 
-def _run_pipeline(config: AgentConfig, model: Path, count: int) -> Ledger:
+def _one_round(root: Path, assessor: Assessor, options: argparse.Namespace) -> dict[str, float]:
+    watched = root / "in"
+    watched.mkdir()
+    if options.folder:
+        for number, path in enumerate(sorted(options.folder.iterdir())[: options.images]):
+            shutil.copy(path, watched / f"{number:06d}{path.suffix}")
+    else:
+        drop_phantoms(watched, options.images)
+    paths = sorted(watched.iterdir())
+    alone_ms = _inference_alone_ms(assessor, paths[:: max(1, len(paths) // 100)])
+    config = load({"watch": [str(watched)], "state": str(root / "state"), "settle_s": 0, "threads": 1})
+    spent = _run_line(config, assessor, len(paths))
+    inference_ms = spent[NETWORK][0] + spent[ASSESSMENT][0]
+    rest_ms = spent[ELSE][0] + spent[KEEPER][0]
+    return {
+        "inference alone, wall": alone_ms,
+        "the line, wall": sum(wall_ms for what, (wall_ms, _) in spent.items() if what != BEHIND),
+        **{f"{what}, wall": wall_ms for what, (wall_ms, _) in spent.items()},
+        **{f"{what}, processor": busy_ms for what, (_, busy_ms) in spent.items()},
+        "overhead / inference": rest_ms / inference_ms,
+        "overhead / network": rest_ms / spent[NETWORK][0],
+    }
+
+
+def _inference_alone_ms(assessor: Assessor, paths: Sequence[Path]) -> float:
+    pictures = [decode(path.read_bytes()) for path in paths]
+    start_s = time.perf_counter()
+    for picture in pictures:
+        assessor.assess(picture)
+    return (time.perf_counter() - start_s) / len(pictures) * 1000
+
+
+def _run_line(config: AgentConfig, assessor: Assessor, count: int) -> dict[str, tuple[float, float]]:
+    """The agent's own line, as `agent.run` sets it up: what its thread did, and what the one behind did meanwhile."""
     config.state_dir.mkdir()
-    with (
-        Attempts(config.state_dir) as attempts,
-        agent._decoder(config, attempts) as decoder,
-        agent.open_outbox(config) as outbox,
-        Pseudonyms(config.state_dir) as pseudonyms,
-    ):
-        stop, settled = Event(), 0
+    stop, ledger, behind = Event(), Ledger(), [0, 0.0, 0.0]
+    put_away = agent.put_away
+
+    def timed(*arguments: Any, **options: Any) -> None:
+        start_s = time.perf_counter(), time.thread_time()
+        put_away(*arguments, **options)
+        behind[0] += 1
+        behind[1] += time.perf_counter() - start_s[0]
+        behind[2] += time.thread_time() - start_s[1]
+        if behind[0] == count:
+            stop.set()
+
+    with ExitStack() as stack:
+        attempts = stack.enter_context(Attempts(config.state_dir))
+        decoder = stack.enter_context(agent.decoder_of(config, attempts))
+        outbox = stack.enter_context(agent.open_outbox(config))
         intake = FolderIntake(watched_folders(config), device="box-1", attempts=attempts)
-        assessor = Assessor(read_bundle(model), threads=1)
-        settle = intake.settle
-
-        def settle_and_count(*arguments: Any) -> None:
-            nonlocal settled
-            settle(*arguments)
-            settled += 1
-            if settled == count:
-                stop.set()
-
-        intake.settle = settle_and_count  # type: ignore[method-assign, assignment]
-        ledger = Ledger()
-        ledger.book(Classifier, "run", "network")
-        ledger.book(Assessor, "assess", "the rest of the assessment")
-        ledger.book(Decoding, "wait", "waiting for the child")
-        ledger.book(Database, "execute", "the database and its syncs")
-        with ledger.on("everything else"):
-            agent.process(
-                one_ahead(intake.arrivals(stop), decoder), intake, assessor, outbox, pseudonyms,
-                config=config, stop=stop,
-            )  # fmt: skip
-    return ledger
+        for holder, name, what in (
+            (Classifier, "run", NETWORK), (Assessor, "assess", ASSESSMENT), (Decoder, "await_answer", CHILD),
+            (OneBehind, "finish", KEEPER),
+        ):  # fmt: skip
+            stack.enter_context(booked([ledger], holder, name, what))
+        agent.put_away = timed
+        stack.callback(setattr, agent, "put_away", put_away)
+        keeper = stack.enter_context(OneBehind(lambda: agent.putting_away(config, intake, assessor), name="put away"))
+        arrivals = intake.arrivals(stop, at_rest=keeper.finish)
+        with ledger.on(ELSE):
+            agent.process(one_ahead(arrivals, decoder), intake, assessor, keeper, Room(outbox, stop))
+    spent = ledger.milliseconds(count)
+    del spent[OUTSIDE]
+    return spent | {BEHIND: (behind[1] / count * 1000, behind[2] / count * 1000)}
 
 
 def jpeg(options: argparse.Namespace) -> dict[str, object]:
@@ -252,6 +308,9 @@ def main() -> int:
     parser.add_argument("--images", type=int)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--disk", type=Path, help="where `overhead` keeps its state: /dev/shm has syncs that cost nothing"
+    )
     options = parser.parse_args()
     options.images = options.images or (1000 if options.what == "overhead" else 10_000)
     result = {"overhead": overhead, "jpeg": jpeg, "memory": memory}[options.what](options)

@@ -162,6 +162,24 @@ def test_the_same_image_again_replaces_itself_in_the_archive(folder: Path):
     assert [path.name for path in (folder / "archive").iterdir()] == ["a.png"]
 
 
+def test_the_folders_are_only_looked_at_while_no_file_is_on_its_way(folder: Path):
+    """Where another thread moves the files, one that it has half moved would be taken for a new one."""
+    drop(folder, "a.png", b"a", age_s=60)
+    source, stop, steps = Source(folder), Event(), []
+    look = source.intake._due
+    source.intake._due = lambda: steps.append("look") or look()
+
+    def at_rest() -> None:
+        steps.append("rest")
+        if steps.count("rest") == 2:
+            stop.set()
+
+    for each in source.intake.arrivals(stop, at_rest=at_rest):
+        steps += ["nothing due" if each is None else "file"]
+
+    assert steps == ["look", "file", "nothing due", "rest", "look", "nothing due", "rest"]
+
+
 def test_a_file_that_grows_is_left_alone(folder: Path):
     """A slow writer is waited for; the image is read once, whole."""
     path = folder / "slow.png"

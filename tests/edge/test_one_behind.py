@@ -1,0 +1,101 @@
+"""Work that is done one behind, in a thread of its own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import current_thread
+
+import pytest
+
+from edge.one_behind import OneBehind
+
+
+@contextmanager
+def noting(done: list[tuple[str, str]]) -> Iterator[Callable[[str], None]]:
+    """Note each item and the thread; `bad` is an error."""
+
+    def work(item: str) -> None:
+        if item == "bad":
+            raise ValueError("this one is bad")
+        done.append((item, current_thread().name))
+
+    done.append(("opened", current_thread().name))
+    yield work
+    done.append(("closed", current_thread().name))
+
+
+def test_all_is_done_in_order_in_one_thread_of_its_own():
+    """Also what the work needs is opened and closed there: SQLite holds a connection to its thread."""
+    done: list[tuple[str, str]] = []
+
+    with OneBehind(lambda: noting(done), name="worker") as worker:
+        for item in ("first", "second", "third"):
+            worker.hand_over(item)
+
+    assert done == [(item, "worker") for item in ("opened", "first", "second", "third", "closed")]
+
+
+def test_nothing_is_begun_before_it_is_said():
+    """Until then the interpreter belongs to whoever handed it over."""
+    done: list[tuple[str, str]] = []
+    with OneBehind(lambda: noting(done), name="worker") as worker:
+        worker.hand_over("first")
+        before = [item for item, _ in done]
+        worker.begin()
+        worker.finish()
+
+        assert before == ["opened"]
+        assert [item for item, _ in done] == ["opened", "first"]
+
+
+def test_the_one_before_is_done_when_the_next_is_taken():
+    """At most one is under way."""
+    done: list[tuple[str, str]] = []
+    with OneBehind(lambda: noting(done), name="worker") as worker:
+        worker.hand_over("first")
+        worker.hand_over("second")
+
+        assert [item for item, _ in done] == ["opened", "first"]
+
+
+@pytest.mark.parametrize("ask", ["hand over", "finish", "leave"])
+def test_an_error_is_raised_at_the_next_occasion(ask: str):
+    """No later item is worked on after it."""
+    done: list[tuple[str, str]] = []
+
+    def run() -> None:
+        with OneBehind(lambda: noting(done), name="worker") as worker:
+            worker.hand_over("bad")
+            if ask == "hand over":
+                worker.hand_over("next")
+            elif ask == "finish":
+                worker.finish()
+
+    with pytest.raises(ValueError, match="this one is bad"):
+        run()
+    assert [item for item, _ in done] == ["opened"]
+
+
+def test_what_cannot_be_opened_is_told_at_once():
+    """Before anything is handed over."""
+
+    @contextmanager
+    def closed() -> Iterator[Callable[[str], None]]:
+        raise OSError("no such disk")
+        yield print
+
+    with pytest.raises(OSError, match="no such disk"), OneBehind(closed, name="worker"):
+        pass
+
+
+def test_an_error_on_the_way_out_keeps_its_place():
+    """What ended the owner is told; what was handed over is done all the same."""
+    done: list[tuple[str, str]] = []
+
+    def run() -> None:
+        with OneBehind(lambda: noting(done), name="worker") as worker:
+            worker.hand_over("first")
+            raise KeyError("the owner's own")
+
+    with pytest.raises(KeyError, match="the owner's own"):
+        run()
+    assert [item for item, _ in done] == ["opened", "first", "closed"]

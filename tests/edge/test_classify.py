@@ -72,3 +72,11 @@ def test_the_head_is_read_from_the_model(demo_bundle: Path):
     assert head.pooled
     assert output.features.shape == bundle.card.features
     assert weights @ output.features.mean(axis=(0, 1)) + layer.bias == pytest.approx(output.logits, abs=0.15)
+
+
+def test_the_head_s_weights_stay_in_the_model_file(demo_bundle: Path):
+    """A copy of the paper's head would take an eighth of the memory that the box's program may."""
+    model = read_bundle(demo_bundle).model
+    head = Classifier(model).head()
+
+    assert all(np.shares_memory(layer.weights, np.frombuffer(model, np.uint8)) for layer in head.layers)

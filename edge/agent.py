@@ -148,7 +148,7 @@ def process(
             return
         try:
             decoded = decoding.result()
-            finding = assessor.assess(decoded.radiograph, meanwhile=keeper.begin)
+            finding = assessor.judge(decoded.prepared, meanwhile=keeper.begin)
         except QuarantineError as error:
             if intake.set_aside(decoding.arrival, error):
                 log.warning("set aside image=%s: %s", decoding.arrival.key[:12], error)
@@ -228,10 +228,10 @@ def report_of(
         guard=finding.guard,
         reason=finding.reason,
         model=assessor.identity,
-        timings_ms={"decode": decoded.decode_ms, **finding.timings_ms},
+        timings_ms={**decoded.timings_ms, **finding.timings_ms},
         picture=Picture(
-            width_px=decoded.radiograph.pixels.shape[1],
-            height_px=decoded.radiograph.pixels.shape[0],
+            width_px=decoded.prepared.width_px,
+            height_px=decoded.prepared.height_px,
             preview_bytes=len(decoded.preview or b""),
             sha256=capture.sha256,
         ),

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 from edge.bundle.bundle import Bundle
@@ -18,8 +19,8 @@ from edge.errors import BundleError
 from edge.explain import heatmap, unit_peak
 from edge.golden import prove
 from edge.guard import Guard, both, examine
-from edge.preprocess import preprocess
-from edge.study import NOT_ASSESSABLE, Finding, Radiograph
+from edge.preprocess import prepare
+from edge.study import NOT_ASSESSABLE, Finding, Prepared, Radiograph
 from edge.wire.messages import ModelIdentity
 
 log = logging.getLogger(__name__)
@@ -58,23 +59,29 @@ class Assessor:
             allowed=bundle.card.allowed,
         )
 
-    def assess(self, radiograph: Radiograph, *, meanwhile: Callable[[], None] = lambda: None) -> Finding:
-        """Say what the model sees in one radiograph, or why it cannot be assessed.
+    def assess(self, radiograph: Radiograph) -> Finding:
+        """Say what the model sees in one radiograph, or why it cannot be assessed."""
+        timings_ms: dict[str, float] = {}
+        with _timed(timings_ms, "preprocess"):
+            prepared = prepare(radiograph)
+        finding = self.judge(prepared)
+        return replace(finding, timings_ms={**timings_ms, **finding.timings_ms})
+
+    def judge(self, prepared: Prepared, *, meanwhile: Callable[[], None] = lambda: None) -> Finding:
+        """Say what the model sees in one radiograph that was prepared elsewhere, or why it cannot be assessed.
 
         Args:
-            radiograph: As decoded.
+            prepared: As `edge.preprocess.prepare` makes it.
             meanwhile: Sets other work going that may be done while the network runs; called just before it does.
         """
         timings_ms: dict[str, float] = {}
-        with _timed(timings_ms, "preprocess"):
-            pixels = preprocess(radiograph)  # (224, 224, 3)
         with _timed(timings_ms, "guard"):
-            verdict = examine(radiograph, pixels)
+            verdict = examine(prepared)
         if verdict.reason is not None:
             return Finding(NOT_ASSESSABLE, {}, None, verdict.scores, verdict.reason, timings_ms)
         meanwhile()
         with _timed(timings_ms, "classify"):
-            output = self._classifier.run(pixels)
+            output = self._classifier.run(prepared.pixels)
         if self._guard is not None:
             with _timed(timings_ms, "guard"):
                 verdict = both(verdict, self._guard.judge(output.features))

@@ -223,7 +223,7 @@ def _within(model: bytes, weights: npt.NDArray[Any]) -> npt.NDArray[Any]:
         model: The file.
         weights: As the interpreter shows them; it does not run while anybody holds them.
     """
-    start = model.find(memoryview(weights).cast("B"))
+    start = model.find(weights.data.cast("B"))
     if start < 0:
         return weights.copy()
     return np.frombuffer(model, weights.dtype, weights.size, start).reshape(weights.shape)

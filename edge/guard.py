@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import BundleError
-from edge.study import Radiograph
+from edge.study import Prepared
 
 MIN_SIDE_PX: Final = 96
 """Below this a lung is a few dozen pixels wide, and the network would see little but interpolation."""
@@ -63,15 +63,10 @@ class Verdict:
     reason: str | None
 
 
-def examine(radiograph: Radiograph, pixels: npt.NDArray[np.uint8]) -> Verdict:
-    """Judge one picture by itself.
-
-    Args:
-        radiograph: As decoded; its source size counts.
-        pixels: `(224, 224, 3) uint8`, what the network would see.
-    """
-    side_px = min(radiograph.source_width_px, radiograph.source_height_px)
-    scores = {"side_px": float(side_px), **exposure(pixels)}
+def examine(prepared: Prepared) -> Verdict:
+    """Judge one picture by itself: what the network would see of it, and how large it was at its source."""
+    side_px = min(prepared.source_width_px, prepared.source_height_px)
+    scores = {"side_px": float(side_px), **exposure(prepared.pixels)}
     contrast = scores["contrast"]
     if side_px < MIN_SIDE_PX:
         return Verdict(scores, f"the shorter side has {side_px} pixels, at least {MIN_SIDE_PX} are needed")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from edge.study import Radiograph
+from edge.study import Prepared, Radiograph
 
 SIDE_PX: Final = 224
 """Height and width of the network's input, in pixels."""
@@ -28,3 +28,15 @@ def preprocess(radiograph: Radiograph) -> npt.NDArray[np.uint8]:
     picture = Image.fromarray(radiograph.pixels)
     gray = np.asarray(picture.resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR))  # (224, 224)
     return np.repeat(gray[:, :, np.newaxis], 3, axis=2)
+
+
+def prepare(radiograph: Radiograph) -> Prepared:
+    """Bring a radiograph to the network's input, and keep of it beside that how large it was."""
+    height_px, width_px = radiograph.pixels.shape
+    return Prepared(
+        pixels=preprocess(radiograph),
+        width_px=width_px,
+        height_px=height_px,
+        source_width_px=radiograph.source_width_px,
+        source_height_px=radiograph.source_height_px,
+    )

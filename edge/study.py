@@ -1,4 +1,4 @@
-"""The values that stages of the pipeline hand on: Arrival, Capture, Radiograph, Finding.
+"""The values that stages of the pipeline hand on: Arrival, Capture, Radiograph, Prepared, Finding.
 
 All are frozen and hold no open file, no connection and no clock. The last value, the report, is the wire's own type
 and lives in `edge.wire.messages`.
@@ -100,6 +100,25 @@ class Radiograph:
         if self.pixels.ndim != 2 or self.pixels.dtype != np.uint8 or self.pixels.size == 0:  # noqa: PLR2004
             raise ValueError(f"pixels must be (H, W) uint8 and not empty, got {self.pixels.shape} {self.pixels.dtype}")
         self.pixels.flags.writeable = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A radiograph as the network takes it, and how large it was before.
+
+    Attributes:
+        pixels: `(224, 224, 3) uint8, RGB, 0-255`.
+        width_px: Of the decoded picture, upright.
+        height_px: Likewise.
+        source_width_px: Width before any reduction.
+        source_height_px: Height before any reduction.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    width_px: int
+    height_px: int
+    source_width_px: int
+    source_height_px: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

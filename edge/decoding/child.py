@@ -1,9 +1,9 @@
 """The process in which pictures are decoded, so that a file that crashes, hangs or swells a decoder ends nothing else.
 
 Started by `edge.decoding.decoder` as `python -m edge.decoding.child BYTES`. It takes paths on stdin and answers on
-stdout, one after the other: four bytes of length, an `Answer` as JSON, then the pixels and the preview. It writes
-nothing else anywhere, because what a decoder complains about may quote a patient's name. Invariant: it never needs more
-memory than it was given, and it is gone as soon as the agent is.
+stdout, one after the other: four bytes of length, an `Answer` as JSON, then the network's input and the preview. It
+writes nothing else anywhere, because what a decoder complains about may quote a patient's name. Invariant: it never
+needs more memory than it was given, and it is gone as soon as the agent is.
 """
 
 import ctypes
@@ -22,9 +22,10 @@ import numpy as np
 from edge.decoding.decode import MAX_SIZE_BYTES, read
 from edge.decoding.pixels import TOO_MUCH_MEMORY
 from edge.errors import QuarantineError
+from edge.preprocess import preprocess
 from edge.preview import preview
 from edge.settings.delivery import Region
-from edge.study import Identity, Radiograph, sha256_of
+from edge.study import Identity, sha256_of
 
 LENGTH_BYTES: Final = 4
 _PR_SET_PDEATHSIG: Final = 1
@@ -53,10 +54,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         error: Why it is no picture, else None; with an error everything below is empty.
         sha256: Of the file.
         identity: Whom a DICOM image shows.
-        height_px: Of the pixels that follow.
+        height_px: Of the decoded picture.
         width_px: Likewise.
+        pixels_bytes: Size of the pixels that follow: the decoded picture's, `(H, W)`, where it was wanted whole; else
+            the network's input, `(224, 224, 3)`.
         media_type: As in `Radiograph`, like the three below.
         decode_ms: How long reading and decoding took.
+        preprocess_ms: How long making the network's input took.
         preview_bytes: Size of the JPEG that follows behind the pixels; 0 where none does.
     """
 
@@ -65,11 +69,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     identity: Identity | None = None
     height_px: int = 0
     width_px: int = 0
+    pixels_bytes: int = 0
     media_type: str = ""
     source_mode: str = ""
     source_width_px: int = 0
     source_height_px: int = 0
     decode_ms: float = 0.0
+    preprocess_ms: float = 0.0
     preview_bytes: int = 0
 
 
@@ -79,32 +85,33 @@ def main() -> None:
     _end_with_parent()
     _limit_memory(int(sys.argv[1]))
     for task in _frames(tasks):
-        answer, radiograph, picture = _answer(msgspec.json.decode(task, type=Task))
+        answer, pixels, picture = _answer(msgspec.json.decode(task, type=Task))
         header = msgspec.json.encode(answer)
         _write(answers, len(header).to_bytes(LENGTH_BYTES, "big") + header)
-        if radiograph is not None:
-            _write(answers, np.ascontiguousarray(radiograph.pixels).data.cast("B"))
+        _write(answers, pixels)
         _write(answers, picture)
 
 
-def _answer(task: Task) -> tuple[Answer, Radiograph | None, bytes]:
+def _answer(task: Task) -> tuple[Answer, bytes | memoryview, bytes]:
     try:
         return _answer_with_picture(task)
     except OSError as error:
-        return Answer(error=f"expected a readable image file: {error.strerror}"), None, b""
+        return Answer(error=f"expected a readable image file: {error.strerror}"), b"", b""
     except MemoryError:
-        return Answer(error=TOO_MUCH_MEMORY), None, b""
+        return Answer(error=TOO_MUCH_MEMORY), b"", b""
     except QuarantineError as error:
-        return Answer(error=str(error)), None, b""
+        return Answer(error=str(error)), b"", b""
 
 
-def _answer_with_picture(task: Task) -> tuple[Answer, Radiograph, bytes]:
+def _answer_with_picture(task: Task) -> tuple[Answer, memoryview, bytes]:
     start_s = time.perf_counter()
     with Path(os.fsdecode(task.path)).open("rb") as file:
         # Exactly as much as there is: `read` sets aside what it is asked for.
         content = file.read(min(os.fstat(file.fileno()).st_size, MAX_SIZE_BYTES) + 1)
     radiograph, identity = read(content, whole=task.whole)
-    decode_ms = round((time.perf_counter() - start_s) * 1000, 2)
+    decoded_s = time.perf_counter()
+    pixels = radiograph.pixels if task.whole else preprocess(radiograph)
+    prepared_s = time.perf_counter()
     picture = preview(radiograph, max_bytes=task.max_preview_bytes, blank=task.blank) or b""
     height_px, width_px = radiograph.pixels.shape
     answer = Answer(
@@ -112,14 +119,16 @@ def _answer_with_picture(task: Task) -> tuple[Answer, Radiograph, bytes]:
         identity=identity,
         height_px=height_px,
         width_px=width_px,
+        pixels_bytes=pixels.size,
         media_type=radiograph.media_type,
         source_mode=radiograph.source_mode,
         source_width_px=radiograph.source_width_px,
         source_height_px=radiograph.source_height_px,
-        decode_ms=decode_ms,
+        decode_ms=round((decoded_s - start_s) * 1000, 2),
+        preprocess_ms=round((prepared_s - decoded_s) * 1000, 2),
         preview_bytes=len(picture),
     )
-    return answer, radiograph, picture
+    return answer, np.ascontiguousarray(pixels).data.cast("B"), picture
 
 
 def _quiet_pipes() -> tuple[int, int]:

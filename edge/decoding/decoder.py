@@ -1,4 +1,4 @@
-"""Arrival -> Capture and Radiograph, in a child process, one ahead of the pipeline.
+"""Arrival -> Capture and the network's input, in a child process, one ahead of the pipeline.
 
 Invariant: whatever a file does to its decoder - crash it, hang it, swell it - the agent goes on with a new child. A
 file that has ended a process three times, the agent's own among them, is refused for good (`edge.decoding.attempts`).
@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -23,8 +23,9 @@ import numpy as np
 from edge.decoding.attempts import MAX_TRIES, Attempts
 from edge.decoding.child import LENGTH_BYTES, Answer, Task
 from edge.errors import PoisonError, RetryError, UnreadableImageError
+from edge.preprocess import SIDE_PX
 from edge.settings.delivery import Region
-from edge.study import Arrival, Capture, Radiograph
+from edge.study import Arrival, Capture, Prepared
 
 _PIPE_BYTES: Final = 1024 * 1024
 """Linux's default of 64 KiB would wake both ends for every 0.06 megapixels."""
@@ -43,15 +44,15 @@ class Decoded:
 
     Attributes:
         capture: The file, as read.
-        radiograph: Its picture.
+        prepared: Its picture, as the network takes it; the picture itself stays in the child.
         preview: A small JPEG of it; None where none is wanted, or none that is worth seeing fits.
-        decode_ms: How long reading and decoding took.
+        timings_ms: Stage to milliseconds: reading and decoding, preprocessing.
     """
 
     capture: Capture
-    radiograph: Radiograph
+    prepared: Prepared
     preview: bytes | None
-    decode_ms: float
+    timings_ms: Mapping[str, float]
 
 
 class Decoder:
@@ -130,17 +131,19 @@ class Decoder:
         answer = msgspec.json.decode(self._read(length, deadline_s), type=Answer)
         if answer.error is not None:
             return UnreadableImageError(answer.error)
-        pixels = np.frombuffer(self._read(answer.height_px * answer.width_px, deadline_s), np.uint8)
-        preview = bytes(self._read(answer.preview_bytes, deadline_s))
-        radiograph = Radiograph(
-            pixels=pixels.reshape(answer.height_px, answer.width_px),
-            media_type=answer.media_type,
-            source_mode=answer.source_mode,
+        content = self._read(answer.pixels_bytes + answer.preview_bytes, deadline_s)
+        pixels = np.frombuffer(content, np.uint8, answer.pixels_bytes)
+        preview = bytes(memoryview(content)[answer.pixels_bytes :])
+        prepared = Prepared(
+            pixels=pixels.reshape(SIDE_PX, SIDE_PX, 3),
+            width_px=answer.width_px,
+            height_px=answer.height_px,
             source_width_px=answer.source_width_px,
             source_height_px=answer.source_height_px,
         )
         capture = Capture(arrival, answer.sha256, answer.identity)
-        return Decoded(capture, radiograph, preview or None, answer.decode_ms)
+        timings_ms = {"decode": answer.decode_ms, "preprocess": answer.preprocess_ms}
+        return Decoded(capture, prepared, preview or None, timings_ms)
 
     def blame(self, arrival: Arrival, error: ChildError) -> None:
         """Replace the child, and note on whose account.
@@ -188,12 +191,13 @@ class Decoder:
             # Each thread of the linear algebra would take address space, and none of it is needed there.
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         )
+        os.set_blocking(_descriptor(child.stdout), False)
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             fcntl.fcntl(_descriptor(child.stdout), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         return child
 
     def await_answer(self, deadline_s: float) -> None:
-        """Wait until the child begins to answer, or is dead.
+        """Wait until the child says something, or is dead.
 
         Raises:
             ChildError: It took too long.
@@ -206,13 +210,12 @@ class Decoder:
     def _read(self, size_bytes: int, deadline_s: float) -> bytearray:
         content = bytearray(size_bytes)
         rest = memoryview(content)
-        poll = select.poll()
-        poll.register(self._from_child, select.POLLIN)
         while rest:
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0 or not poll.poll(left_s * 1000):
-                raise ChildError(f"took longer than {self._timeout_s:g} s")
-            count = os.readv(self._from_child, [rest])
+            try:
+                count = os.readv(self._from_child, [rest])
+            except BlockingIOError:
+                self.await_answer(deadline_s)
+                continue
             if count == 0:
                 raise ChildError(self._cause_of_death())
             rest = rest[count:]

@@ -46,12 +46,12 @@ from edge.intake.folder import FolderIntake
 from edge.one_behind import OneBehind
 from edge.outbox.room import Room
 from edge.phantom import phantom
-from edge.preprocess import preprocess
+from edge.preprocess import prepare, preprocess
 from edge.settings.config import AgentConfig, load
 
 JPEG_SIZE = (4160, 3120)
 NETWORK = "network"
-ASSESSMENT = "the rest of the assessment"
+ASSESSMENT = "the rest of the assessment (guard, heatmap)"
 CHILD = "waiting for the child that decodes"
 KEEPER = "waiting for the thread that puts away"
 ELSE = "everything else"
@@ -180,10 +180,10 @@ def _one_round(root: Path, assessor: Assessor, options: argparse.Namespace) -> d
 
 
 def _inference_alone_ms(assessor: Assessor, paths: Sequence[Path]) -> float:
-    pictures = [decode(path.read_bytes()) for path in paths]
+    pictures = [prepare(decode(path.read_bytes())) for path in paths]
     start_s = time.perf_counter()
     for picture in pictures:
-        assessor.assess(picture)
+        assessor.judge(picture)
     return (time.perf_counter() - start_s) / len(pictures) * 1000
 
 
@@ -208,7 +208,7 @@ def _run_line(config: AgentConfig, assessor: Assessor, count: int) -> dict[str, 
         outbox = stack.enter_context(agent.open_outbox(config))
         intake = FolderIntake(watched_folders(config), device="box-1", attempts=attempts)
         for holder, name, what in (
-            (Classifier, "run", NETWORK), (Assessor, "assess", ASSESSMENT), (Decoder, "await_answer", CHILD),
+            (Classifier, "run", NETWORK), (Assessor, "judge", ASSESSMENT), (Decoder, "await_answer", CHILD),
             (OneBehind, "finish", KEEPER),
         ):  # fmt: skip
             stack.enter_context(booked([ledger], holder, name, what))

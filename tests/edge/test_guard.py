@@ -5,7 +5,7 @@ import pytest
 
 from edge.errors import BundleError
 from edge.guard import CHEST, INVERTED, REASONS, STRANGE, Guard, both, examine, exposure
-from edge.preprocess import preprocess
+from edge.preprocess import prepare
 from edge.study import NOT_ASSESSABLE, Finding, Radiograph
 
 
@@ -15,7 +15,7 @@ def verdict_on(pixels: np.ndarray):
     radiograph = Radiograph(
         pixels, media_type="image/png", source_mode="L", source_width_px=width, source_height_px=height
     )
-    return examine(radiograph, preprocess(radiograph))
+    return examine(prepare(radiograph))
 
 
 NOISE = np.random.default_rng(0).integers(0, 256, (512, 512)).astype(np.uint8)

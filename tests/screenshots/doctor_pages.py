@@ -34,6 +34,7 @@ from edge.bundle.bundle import read_bundle
 from edge.decoding.decode import decode
 from edge.decoding.decoder import Decoded
 from edge.phantom import phantom
+from edge.preprocess import prepare
 from edge.preview import preview
 from edge.pseudonym import Tokens
 from edge.settings.config import AgentConfig
@@ -106,7 +107,7 @@ def _arrive(store: Store, assessor: Assessor, seed: int, place: int) -> int:
     config = AgentConfig(site=SITES[place % len(SITES)], device="box-1")
     report = report_of(
         capture,
-        Decoded(capture, radiograph, preview=picture, decode_ms=20.0),
+        Decoded(capture, prepare(radiograph), preview=picture, timings_ms={"decode": 20.0}),
         assessor.assess(radiograph),
         assessor,
         config,

@@ -15,6 +15,7 @@ from edge.decoding.decode import decode
 from edge.decoding.decoder import Decoder, one_ahead
 from edge.errors import PoisonError, UnreadableImageError
 from edge.phantom import phantom
+from edge.preprocess import preprocess
 from edge.preview import preview
 from edge.study import Arrival, sha256_of
 
@@ -48,17 +49,18 @@ def pid(decoder: Decoder) -> int:
 
 
 def test_a_picture_comes_back_as_it_would_without_a_child(decoder: Decoder, tmp_path: Path):
-    """Pixel for pixel, with the hash of the file."""
+    """Pixel for pixel what the network takes, with the hash of the file."""
     content = phantom(1).png()
+    radiograph = decode(content)
 
     decoded = decoder.start(arrival(tmp_path / "a.png", content)).result()
 
-    radiograph = decoded.radiograph
-    assert np.array_equal(radiograph.pixels, decode(content).pixels)
-    assert (radiograph.media_type, radiograph.source_width_px) == ("image/png", radiograph.pixels.shape[1])
+    assert np.array_equal(decoded.prepared.pixels, preprocess(radiograph))
+    assert (decoded.prepared.height_px, decoded.prepared.width_px) == radiograph.pixels.shape
+    assert decoded.prepared.source_width_px == radiograph.source_width_px
     assert (decoded.capture.sha256, decoded.capture.identity) == (sha256_of(content), None)
     assert decoded.preview is None
-    assert decoded.decode_ms > 0
+    assert min(decoded.timings_ms.values()) > 0
 
 
 def test_the_child_makes_the_preview_too(attempts: Attempts, tmp_path: Path):
@@ -74,7 +76,7 @@ def test_a_name_that_is_no_text_is_read(decoder: Decoder, tmp_path: Path):
     """A file's name is bytes."""
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n.png"))
 
-    assert decoder.start(arrival(path, phantom(1).png())).result().radiograph.pixels.size > 0
+    assert decoder.start(arrival(path, phantom(1).png())).result().prepared.pixels.any()
 
 
 @pytest.mark.parametrize(("content", "complaint"), [(b"text", "none of them"), (b"", "empty file"), (None, "No such")])

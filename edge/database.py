@@ -4,6 +4,7 @@ The box's outbox stands on it.
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from edge.closing import Closing
 from edge.errors import StopError
 
 _BUSY_TIMEOUT_S: Final = 30.0
+_LOOK_AGAIN_S: Final = 0.01
 
 
 class DatabaseError(StopError):
@@ -42,7 +44,7 @@ class Database(Closing):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(self._connection)
             # With WAL's default, NORMAL, a power cut may take the last commits with it.
             self._connection.execute("PRAGMA synchronous = FULL")
         except (sqlite3.Error, OSError) as error:
@@ -107,6 +109,20 @@ class Database(Closing):
         finally:
             if not synced:
                 self.execute("PRAGMA synchronous = FULL")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging. SQLite itself waits for nobody there: of two that begin at once it refuses one."""
+    deadline_s = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline_s:
+                raise
+            time.sleep(_LOOK_AGAIN_S)
+        else:
+            return
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -8,9 +8,11 @@ one fits.
 import hmac
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
+from uuid import uuid4
 
 import msgspec
 
@@ -105,12 +107,17 @@ class Pseudonyms(Database):
 def _key(path: Path) -> bytes:
     """Read the key, or draw one that is whole on the disk before it is used."""
     if not path.exists():
-        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        descriptor = os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-        os.write(descriptor, secrets.token_bytes(_KEY_BYTES))
-        os.fsync(descriptor)
-        os.close(descriptor)
-        partial.rename(path)
+        partial = path.with_name(f".{path.name}.{uuid4().hex}.part")
+        descriptor = os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_bytes(_KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):  # another was faster: unlike a rename, a link leaves its key alone
+                path.hardlink_to(partial)
+        finally:
+            partial.unlink()
         sync_folder(path.parent)
     key = path.read_bytes()
     if len(key) != _KEY_BYTES:

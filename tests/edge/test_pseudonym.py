@@ -1,6 +1,8 @@
 """Tokens stand for patients and studies, and only their box can tell for whom."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from hypothesis import given
@@ -52,6 +54,23 @@ def test_key_and_table_are_this_user_s_alone(tmp_path: Path):
 
     assert {KEY_NAME, TABLE_NAME} < set(modes)
     assert set(modes.values()) == {0o600}
+
+
+def test_all_who_begin_at_once_have_one_key(tmp_path: Path):
+    """The pipeline and the page open it in the same moment of a box's first start."""
+
+    def begin(folder: Path, together: Barrier) -> str:
+        together.wait()
+        with Pseudonyms(folder) as pseudonyms:
+            return pseudonyms.token("p", "1234", "")
+
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(20):
+            folder, together = tmp_path / str(number), Barrier(4)
+            tokens = list(threads.map(begin, [folder] * 4, [together] * 4))
+
+            assert len(set(tokens)) == 1
+            assert not list(folder.glob("*.part"))
 
 
 def test_a_damaged_key_is_not_replaced_in_silence(tmp_path: Path):

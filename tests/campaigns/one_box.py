@@ -8,7 +8,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 
-from peers import Images, free_port
+from peers import Images, quiet_port
 
 
 class Box:
@@ -22,7 +22,7 @@ class Box:
         self.log = folder.parent / f"{folder.name}.log"
         self.ledger = folder.parent / f"{folder.name}.calls"
         self._images = images
-        self.page = f"127.0.0.1:{free_port()}"
+        self.page = f"127.0.0.1:{quiet_port()}"
         self.digests: list[str] = []
         self._to_send: bytes | None = None
         self.watched.mkdir(parents=True)

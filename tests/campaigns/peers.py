@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import select
 import selectors
 import signal
@@ -33,6 +34,14 @@ def free_port() -> int:
     """A port of the loopback interface that nobody has now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
+
+
+def quiet_port() -> int:
+    """A free port from below those that the system gives to outgoing connections, so that it also stays free."""
+    while True:
+        port = random.randint(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Images:

@@ -1,14 +1,14 @@
-"""What the pipeline costs beside decoding, inference and the disk, and how much memory the agent holds.
+"""What the pipeline costs beside decoding, inference and the disk, and what a large photograph costs.
 
-    python tests/benchmarks/intake_speed.py overhead --model BUNDLE [--images 1000] [--folder DIR]
+    python tests/benchmarks/intake_speed.py overhead --model BUNDLE [--images 1000] [--folder DIR] [--disk DIR]
     python tests/benchmarks/intake_speed.py jpeg [--rounds 5]
-    python tests/benchmarks/intake_speed.py memory --model BUNDLE [--images 10000]
 
-`overhead` runs the agent's own pipeline on a folder of images (phantoms, unless a folder is given) with one thread of
-the interpreter, and takes the processor time of the pipeline's thread apart: network, the rest of the assessment,
-waiting for the child, statements that write to the disk, everything else. Processor time, because what else the machine
-does must not count. `jpeg` decodes a photograph of 13 megapixels as the agent does and in full, in turn. `memory` runs
-the real agent with its child on phantoms and samples what both hold together. Prints one JSON document.
+`overhead` runs the agent's own line on a folder of images (phantoms, unless a folder is given) with one thread of the
+interpreter, and takes the time of the line's thread apart: the network, the rest of the assessment, waiting for the
+child that decodes, exchanging task and answer with it, waiting for the thread that puts away, everything else. The
+overhead is the last two, beside the first two (inference). Wall time, because it is what an image waits for; processor
+time beside it, because what else the machine does does not count there. `jpeg` decodes a photograph of 13 megapixels as
+the agent does and in full, in turn. Prints one JSON document.
 """
 
 import argparse
@@ -18,12 +18,11 @@ import logging
 import platform
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -31,7 +30,6 @@ from threading import Event, get_ident
 from typing import Any
 
 import numpy as np
-import psutil
 from PIL import Image
 
 from edge import agent
@@ -53,6 +51,7 @@ JPEG_SIZE = (4160, 3120)
 NETWORK = "network"
 ASSESSMENT = "the rest of the assessment (guard, heatmap)"
 CHILD = "waiting for the child that decodes"
+EXCHANGE = "exchange with it"
 KEEPER = "waiting for the thread that puts away"
 ELSE = "everything else"
 OUTSIDE = "outside"
@@ -167,16 +166,19 @@ def _one_round(root: Path, assessor: Assessor, options: argparse.Namespace) -> d
     alone_ms = _inference_alone_ms(assessor, paths[:: max(1, len(paths) // 100)])
     config = load({"watch": [str(watched)], "state": str(root / "state"), "settle_s": 0, "threads": 1})
     spent = _run_line(config, assessor, len(paths))
-    inference_ms = spent[NETWORK][0] + spent[ASSESSMENT][0]
-    rest_ms = spent[ELSE][0] + spent[KEEPER][0]
+    wall, processor = ((spent[ELSE][clock] + spent[KEEPER][clock]) / _inference_ms(spent, clock) for clock in range(2))
     return {
         "inference alone, wall": alone_ms,
         "the line, wall": sum(wall_ms for what, (wall_ms, _) in spent.items() if what != BEHIND),
         **{f"{what}, wall": wall_ms for what, (wall_ms, _) in spent.items()},
         **{f"{what}, processor": busy_ms for what, (_, busy_ms) in spent.items()},
-        "overhead / inference": rest_ms / inference_ms,
-        "overhead / network": rest_ms / spent[NETWORK][0],
+        "overhead / inference, wall": wall,
+        "overhead / inference, processor": processor,
     }
+
+
+def _inference_ms(spent: Mapping[str, tuple[float, float]], clock: int) -> float:
+    return spent[NETWORK][clock] + spent[ASSESSMENT][clock]
 
 
 def _inference_alone_ms(assessor: Assessor, paths: Sequence[Path]) -> float:
@@ -208,8 +210,8 @@ def _run_line(config: AgentConfig, assessor: Assessor, count: int) -> dict[str, 
         outbox = stack.enter_context(agent.open_outbox(config))
         intake = FolderIntake(watched_folders(config), device="box-1", attempts=attempts)
         for holder, name, what in (
-            (Classifier, "run", NETWORK), (Assessor, "judge", ASSESSMENT), (Decoder, "await_answer", CHILD),
-            (OneBehind, "finish", KEEPER),
+            (Classifier, "run", NETWORK), (Assessor, "judge", ASSESSMENT), (Decoder, "ask", EXCHANGE),
+            (Decoder, "answer", EXCHANGE), (Decoder, "await_answer", CHILD), (OneBehind, "finish", KEEPER),
         ):  # fmt: skip
             stack.enter_context(booked([ledger], holder, name, what))
         agent.put_away = timed
@@ -260,60 +262,19 @@ def _full(content: bytes) -> None:
     preprocess(read(content, whole=True)[0])
 
 
-def memory(options: argparse.Namespace) -> dict[str, object]:
-    """The real agent and its child, over many images; no broker answers, which keeps all reports at home."""
-    with tempfile.TemporaryDirectory() as name:
-        watched = Path(name) / "in"
-        watched.mkdir()
-        command = [
-            sys.executable, "-m", "edge.cli", "--model", options.model, "--allow-unsigned", "--watch", watched,
-            "--state", f"{name}/state", "--broker", "127.0.0.1:1", "--first-contact-s", "0", "--log-level", "warning",
-            "--settle-s", "0.2",
-        ]  # fmt: skip
-        with (Path(name) / "log").open("wb") as log:
-            process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log)
-            try:
-                samples = list(_memory_samples(process.pid, watched, options.images))
-            finally:
-                process.terminate()
-                process.wait(30)
-    return {"model": options.model.name, "images, resident megabytes and proportional megabytes": samples}
-
-
-def _memory_samples(pid: int, watched: Path, images: int) -> Iterator[tuple[int, float, float]]:
-    done, step, archive = 0, max(1, images // 10), watched / "archive"
-    while done < images:
-        made = Path(f"{watched}-next")
-        made.mkdir()
-        drop_phantoms(made, step, different=10)
-        for path in made.iterdir():
-            path.write_bytes(path.read_bytes() + f"-{done}".encode())
-            path.rename(watched / f"{done:06d}-{path.name}")
-        made.rmdir()
-        done += step
-        while not archive.exists() or len(list(archive.iterdir())) < done:
-            time.sleep(0.2)
-        both = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-        infos = [one.memory_full_info() for one in both]
-        sample = done, round(sum(i.rss for i in infos) / 1e6, 1), round(sum(i.pss for i in infos) / 1e6, 1)
-        print(sample, file=sys.stderr, flush=True)
-        yield sample
-
-
 def main() -> int:
-    """Run one of the three."""
+    """Run one of the two."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("overhead", "jpeg", "memory"))
+    parser.add_argument("what", choices=("overhead", "jpeg"))
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--images", type=int)
+    parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--disk", type=Path, help="where `overhead` keeps its state: /dev/shm has syncs that cost nothing"
     )
     options = parser.parse_args()
-    options.images = options.images or (1000 if options.what == "overhead" else 10_000)
-    result = {"overhead": overhead, "jpeg": jpeg, "memory": memory}[options.what](options)
+    result = {"overhead": overhead, "jpeg": jpeg}[options.what](options)
     machine = f"{platform.machine()}, {platform.python_implementation()} {platform.python_version()}"
     print(json.dumps(result | {"machine": machine}, indent=2))
     return 0

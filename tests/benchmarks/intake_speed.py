@@ -209,14 +209,15 @@ def _run_line(config: AgentConfig, assessor: Assessor, count: int) -> dict[str, 
         decoder = stack.enter_context(agent.decoder_of(config, attempts))
         outbox = stack.enter_context(agent.open_outbox(config))
         intake = FolderIntake(watched_folders(config), device="box-1", attempts=attempts)
+        agent.put_away = timed
+        stack.callback(setattr, agent, "put_away", put_away)
+        keeper = stack.enter_context(OneBehind(lambda: agent.putting_away(config, intake, assessor), name="put away"))
+        # Only now: what the thread needs is opened once, when the agent starts.
         for holder, name, what in (
             (Classifier, "run", NETWORK), (Assessor, "judge", ASSESSMENT), (Decoder, "ask", EXCHANGE),
             (Decoder, "answer", EXCHANGE), (Decoder, "await_answer", CHILD), (OneBehind, "finish", KEEPER),
         ):  # fmt: skip
             stack.enter_context(booked([ledger], holder, name, what))
-        agent.put_away = timed
-        stack.callback(setattr, agent, "put_away", put_away)
-        keeper = stack.enter_context(OneBehind(lambda: agent.putting_away(config, intake, assessor), name="put away"))
         arrivals = intake.arrivals(stop, at_rest=keeper.finish)
         with ledger.on(ELSE):
             agent.process(one_ahead(arrivals, decoder), intake, assessor, keeper, Room(outbox, stop))

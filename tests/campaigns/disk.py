@@ -41,7 +41,7 @@ ACTIONS = {
     "killed before": {},
     "killed after": {"after": True},
 }
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 """An agent that has not come to its end by then is stuck."""
 _SAID = re.compile(r"No space left|Input/output error|database or disk is full|disk I/O error|unable to open|readonly")
 _UNIT = Path(__file__).resolve().parents[2] / "deploy" / "systemd" / "edge-agent.service"

@@ -1,6 +1,7 @@
 """The conversion, in pipeline order. Read `convert` first.
 
-material -> calibration sample -> int8 backbone -> refitted head -> int8 model -> parity -> gate -> bundle
+material -> calibration sample -> equalized backbone -> int8 backbone -> refitted head -> int8 model -> parity -> gate
+-> bundle
 """
 
 import logging
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 
 from converter.calibrate import calibration_positions
+from converter.equalize import equalized
 from converter.fold import folded
 from converter.gate import allowed, sentence
 from converter.golden import with_golden
@@ -83,8 +85,8 @@ def convert(order: Order) -> dict[str, Any]:
     trained = material.trained
     positions = calibration_positions(material.learned.targets, trained.training.labels, seed=order.seed)
     sample = material.learned.pixels.take(positions)
-    trunk = folded(trained.trunk)
     with clock.stage("quantize backbone"):
+        trunk = equalized(folded(trained.trunk), sample)
         first = quantize(trunk, trained.head, sample)
     schedule = refit_schedule(trained.training.recipe, order.seed)
     with clock.stage("refit"):

@@ -17,6 +17,8 @@ import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from converter.calibrate import spanning
+from converter.flatbuffer import bytes_of, tree_of
+from converter.units import in_steps
 from edge.errors import DataError
 from trainer.progress import progress
 
@@ -43,7 +45,9 @@ def quantize(trunk: Any, head: Any, sample: npt.NDArray[np.uint8]) -> bytes:
     converter.inference_output_type = tf.float32
     # FULLY_CONNECTED with a scale per row is version 12, which tflite-runtime 2.14 does not know.
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001 - no public switch
-    return _convert(converter)
+    tree = tree_of(_convert(converter))
+    in_steps(tree)
+    return bytes_of(tree)
 
 
 def float_model(trunk: Any, head: Any) -> bytes:

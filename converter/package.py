@@ -72,6 +72,7 @@ def make_bundle(model: bytes, training: Training, conversion: Conversion, *, ver
         backbone=training.recipe.backbone,
         head=training.recipe.head,
         features=training.features,
+        ahead_cells=BACKBONES[training.recipe.backbone].ahead_cells,
         recipe=_history(training, conversion),
         metrics=msgspec.to_builtins(conversion.metrics),
         parity=conversion.parity,

@@ -16,7 +16,7 @@ from edge.bundle.bundle import Bundle
 from edge.classify import Classifier
 from edge.decide import INCONCLUSIVE, decide, is_inconclusive, softmax
 from edge.errors import BundleError
-from edge.explain import heatmap, unit_peak
+from edge.explain import heatmap, placed, unit_peak
 from edge.golden import prove
 from edge.guard import Guard, both, examine
 from edge.preprocess import prepare
@@ -92,7 +92,7 @@ class Assessor:
         label = int(decide(probabilities, positive, card.threshold))
         decision = INCONCLUSIVE if is_inconclusive(probabilities, positive, card.band) else card.labels[label]
         with _timed(timings_ms, "explain"):
-            where = unit_peak(heatmap(output.features, self._head, label))
+            where = unit_peak(placed(heatmap(output.features, self._head, label), card.ahead_cells))
         shares = (round(float(share), _DIGITS) for share in probabilities)
         named = dict(zip(card.labels, shares, strict=True))
         return Finding(decision, named, where, verdict.scores, None, timings_ms)

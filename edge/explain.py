@@ -53,6 +53,30 @@ def gradient(features: npt.NDArray[np.float32], head: Head, label: int) -> npt.N
     return slope.reshape(features.shape)  # (H, W, C)
 
 
+def placed(values: npt.NDArray[np.float32], ahead_cells: float) -> npt.NDArray[np.float32]:
+    """A heatmap moved to where the picture has what its cells describe, by cubic convolution.
+
+    The network's grid lies evenly over the picture only where its strided convolutions are padded evenly. Keras'
+    MobileNet pads below and at the right: its cells look half a cell ahead, and a map drawn as it is points beside what
+    the network saw (Keys, 1981, doi:10.1109/TASSP.1981.1163711, for the interpolation).
+
+    Args:
+        values: `(H, W) float32`, at least 0.
+        ahead_cells: How far a cell looks ahead, downwards and to the right, as a share of a cell, 0-1.
+
+    Returns:
+        `(H, W) float32`, at least 0.
+    """
+    if ahead_cells == 0:
+        return values
+    weights = _cubic(1 - ahead_cells)
+    moved = np.pad(values, 2)
+    for axis, length in enumerate(values.shape):
+        taps = [moved.take(range(tap, tap + length), axis) for tap in range(len(weights))]
+        moved = np.tensordot(weights, np.stack(taps), 1)
+    return np.maximum(moved, 0).astype(np.float32)
+
+
 def unit_peak(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Scale a heatmap so that its peak is 1; an all-zero map stays as it is."""
     peak = values.max()
@@ -75,6 +99,17 @@ def overlay(pixels: npt.NDArray[np.uint8], values: npt.NDArray[np.float32]) -> n
 def as_rows(values: npt.NDArray[np.float32]) -> tuple[tuple[float, ...], ...]:
     """A heatmap as the wire carries it: rows of numbers with three decimals."""
     return tuple(tuple(float(f"{value:.3f}") for value in row) for row in values)
+
+
+def _cubic(after: float) -> tuple[float, float, float, float]:
+    """Weights of four neighbours for a point so far behind the second of them, 0-1."""
+    t = after
+    return (
+        -0.5 * t**3 + t**2 - 0.5 * t,
+        1.5 * t**3 - 2.5 * t**2 + 1,
+        -1.5 * t**3 + 2 * t**2 + 0.5 * t,
+        0.5 * t**3 - 0.5 * t**2,
+    )
 
 
 def _apply(layer: Dense, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -34,6 +34,7 @@ class Reading:
         band: Where a picture is called inconclusive instead.
         features: Pixels, `(m, 224, 224, 3) uint8`, -> the last feature map, `(m, 7, 7, C) float32`.
         head: The layers behind it.
+        ahead_cells: Of the network, see `edge.explain.placed`.
     """
 
     labels: tuple[str, ...]
@@ -43,6 +44,7 @@ class Reading:
     band: Band
     features: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
     head: Head
+    ahead_cells: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -120,7 +122,10 @@ def _looked_at(
     """Heatmaps of the labels that were called, `(m, 7, 7) float32`."""
     parts = [
         heatmaps(
-            answers.reading.features(pixels[start : start + BATCH]), answers.reading.head, called[start : start + BATCH]
+            answers.reading.features(pixels[start : start + BATCH]),
+            answers.reading.head,
+            called[start : start + BATCH],
+            ahead_cells=answers.reading.ahead_cells,
         )
         for start in range(0, len(pixels), BATCH)
     ]

@@ -19,6 +19,7 @@ from edge.bundle.bundle import TRAINED_ON_DIGITS, read_bundle
 from edge.classify import Classifier
 from edge.errors import ConfigError, DataError
 from trainer.answers import Answers, Reading, evidence_of, features_of_bundle, features_of_trunk, metrics_of
+from trainer.backbones import BACKBONES
 from trainer.clock import Clock
 from trainer.dataset import Dataset, named, read_dataset
 from trainer.explain import head_of
@@ -124,6 +125,7 @@ def _read_model(path: Path) -> Examinee:
             band=point.band,
             features=features_of_trunk(trained.trunk),
             head=head_of(trained.head),
+            ahead_cells=BACKBONES[training.recipe.backbone].ahead_cells,
         ),
     )
 
@@ -158,6 +160,7 @@ def _read_bundle(path: Path) -> Examinee:
             band=card.band,
             features=features_of_bundle(classifier),
             head=classifier.head(),
+            ahead_cells=card.ahead_cells,
         ),
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.classify import Dense, Head
-from edge.explain import heatmap, unit_peak
+from edge.explain import heatmap, placed, unit_peak
 
 
 def head_of(keras_head: Any) -> Head:
@@ -22,15 +22,21 @@ def head_of(keras_head: Any) -> Head:
     )
 
 
-def heatmaps(features: npt.NDArray[np.float32], head: Head, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+def heatmaps(
+    features: npt.NDArray[np.float32], head: Head, labels: npt.NDArray[np.int64], *, ahead_cells: float = 0.0
+) -> npt.NDArray[np.float32]:
     """Where the evidence for each image's label lies, `(n, H, W) float32`, 0-1, each with its peak at 1.
 
     Args:
         features: `(n, H, W, C) float32`.
         head: The layers behind them.
         labels: `(n,) int64`, index of the logit to explain.
+        ahead_cells: Of the network, see `edge.explain.placed`.
     """
-    maps = [unit_peak(heatmap(one, head, int(label))) for one, label in zip(features, labels, strict=True)]
+    maps = [
+        unit_peak(placed(heatmap(one, head, int(label)), ahead_cells))
+        for one, label in zip(features, labels, strict=True)
+    ]
     return np.stack(maps) if maps else np.empty((0, *features.shape[1:3]), np.float32)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from edge.errors import ConfigError
 from trainer.answers import Answers, Reading, evidence_of, features_of_trunk, metrics_of
+from trainer.backbones import BACKBONES
 from trainer.clock import Clock
 from trainer.evaluate import Metrics, positive_label
 from trainer.explain import head_of
@@ -161,6 +162,7 @@ def _answers(learned: Learned, point: OperatingPoint, positive: str) -> Answers:
         band=point.band,
         features=features_of_trunk(task.trunk.model),
         head=head_of(learned.head),
+        ahead_cells=BACKBONES[task.recipe.backbone].ahead_cells,
     )
     return Answers(
         images=dataset.only(held_out),

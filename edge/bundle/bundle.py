@@ -84,6 +84,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
         backbone: Keras' name of the network.
         head: `paper` or `gap`.
         features: Height, width and channels of the last feature map.
+        ahead_cells: How far below and to the right of its cell's middle lies what a feature describes, as a share of a
+            cell, 0-1; a heatmap is laid over the picture accordingly. 0 in old bundles.
         recipe: The training choices, as the trainer names them.
         metrics: Of the shipped int8 file on the held-out images.
         parity: Shipped file against refitted and float model; None only in a hand-made bundle.
@@ -120,6 +122,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     allowed: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ALLOWED_CHARACTERS)] | None = None
     version: Annotated[int, msgspec.Meta(ge=0)] = 0
     licence: str = "not stated"
+    ahead_cells: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
     operators: dict[str, int] = {}
     oldest_runtime: str = ""
     preprocessing: str = PREPROCESSING

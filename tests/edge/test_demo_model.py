@@ -48,6 +48,7 @@ def test_reads_unseen_phantoms(figures: dict[str, Any]) -> None:
 
 
 def test_looks_at_the_opacity(figures: dict[str, Any]) -> None:
-    """The heatmap's peak lies on the opacity in at least 85 of 100 cases, which pointing blindly does not achieve."""
+    """The drawn heatmap's peak lies inside the opacity's mask in at least 85 of 100 cases; pointing blindly, in few."""
     assert figures["pointing_game"] >= 0.85
-    assert figures["chance"] < 0.5
+    assert figures["cell_touched"] >= 0.85
+    assert figures["chance"] < 0.2

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.classify import Dense, Head
-from edge.explain import as_rows, gradient, heatmap, unit_peak
+from edge.explain import as_rows, gradient, heatmap, placed, unit_peak
 
 
 def a_head(rng: np.random.Generator, *sizes: int, pooled: bool) -> Head:
@@ -77,3 +77,28 @@ def test_a_map_is_never_negative_and_its_peak_is_one(seed: int):
     assert shown.shape == (7, 7)
     assert shown.min() >= 0
     assert shown.max() in {0.0, 1.0}
+
+
+def test_a_map_that_looks_ahead_is_moved_ahead():
+    """A lone peak comes to lie between its cell and the next ones, evenly for half a cell; nothing else appears."""
+    values = np.zeros((7, 7), np.float32)
+    values[2, 4] = 1
+
+    moved = placed(values, 0.5)
+
+    assert moved[2:4, 4:6] == pytest.approx(np.full((2, 2), 81 / 256))
+    assert np.delete(np.delete(moved, [2, 3], 0), [4, 5], 1).max() < 0.01
+
+
+@given(st.floats(0, 0.99), st.integers(1, 5), st.integers(1, 5))
+def test_the_middle_of_a_map_moves_by_what_it_looks_ahead(ahead_cells: float, top: int, left: int):
+    """To a fiftieth of a cell, measured on a smooth bump; a map that does not look ahead is left as it is."""
+    rows, columns = np.mgrid[:16, :16]
+    bump = np.exp(-((rows - top - 4) ** 2 + (columns - left - 4) ** 2) / 4).astype(np.float32)
+
+    moved = placed(bump, ahead_cells)
+
+    for grid in (rows, columns):
+        shift = (grid * moved).sum() / moved.sum() - (grid * bump).sum() / bump.sum()
+        assert shift == pytest.approx(ahead_cells, abs=0.02)
+    assert placed(bump, 0) is bump

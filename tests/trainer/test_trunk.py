@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from edge.errors import ConfigError, DataError
 from trainer.backbones import BACKBONES
@@ -83,3 +84,36 @@ def test_a_width_belongs_to_mobilenet_only():
     """VGG19 has none, and says so instead of ignoring it."""
     with pytest.raises(ConfigError, match="VGG19 comes in one width"):
         load_trunk("vgg19", weights="none", alpha=0.5)
+
+
+def with_even_kernels(name: str) -> keras.Model:
+    """A backbone whose convolutions average, so that what a feature describes lies around one middle."""
+    network = load_trunk(name, weights="none", **width(name, 0.25)).model.get_layer("backbone")
+    for layer in network.layers:
+        if hasattr(layer, "kernel"):
+            layer.kernel.assign(np.full(layer.kernel.shape, 1 / np.prod(layer.kernel.shape[:3])))
+    return network
+
+
+@pytest.mark.parametrize("name", [name for name, facts in BACKBONES.items() if facts.ahead_cells])
+def test_a_feature_describes_what_lies_ahead_of_its_cell_by_the_stated_share(name: str):
+    """The middle of the pixels that move one feature, to a twentieth of a cell of 32 pixels."""
+    pixels = tf.Variable(np.random.default_rng(0).random((1, 224, 224, 3), np.float32))
+    with tf.GradientTape() as tape:
+        feature = tf.reduce_sum(with_even_kernels(name)(pixels)[0, 3, 3])
+    weight = np.asarray(tape.gradient(feature, pixels))[0].sum(axis=-1)  # (224, 224)
+
+    middles = [(grid * weight).sum() / weight.sum() for grid in np.mgrid[:224, :224]]
+
+    assert np.array(middles) / 32 - 3.5 == pytest.approx(np.full(2, BACKBONES[name].ahead_cells), abs=0.05)
+
+
+@pytest.mark.parametrize("name", [name for name, facts in BACKBONES.items() if not facts.ahead_cells])
+def test_a_grid_that_does_not_look_ahead_mirrors_with_its_picture(name: str):
+    """Turned over, the picture gives the same features turned over."""
+    network = with_even_kernels(name)
+    pixels = np.random.default_rng(0).random((1, 224, 224, 3), np.float32)
+
+    features, turned = (np.asarray(network(each)) for each in (pixels, pixels[:, ::-1, ::-1]))
+
+    assert turned == pytest.approx(features[:, ::-1, ::-1], rel=1e-3)

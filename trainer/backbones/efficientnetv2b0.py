@@ -24,5 +24,6 @@ BACKBONE: Final = Backbone(
         "block5e_add",
         "block6h_add",
     ),
+    ahead_cells=15.5 / 32,
     options={"include_preprocessing": False},
 )

@@ -10,5 +10,6 @@ BACKBONE: Final = Backbone(
     offset=(-1.0,) * 3,
     licence="Apache-2.0",
     block_inputs=tuple(f"conv_pw_{block}_relu" for block in range(1, 13)),
+    ahead_cells=15.5 / 32,
     has_alpha=True,
 )

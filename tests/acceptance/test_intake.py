@@ -103,7 +103,7 @@ def test_a_file_that_is_in_hand_at_three_deaths_of_the_agent_is_set_aside(
         box = agent(*command)
         box.wait_for_line("connected to the broker")
         deadline_s = time.monotonic() + 20
-        while not mark.read_bytes():
+        while not mark.read_bytes().strip():
             assert time.monotonic() < deadline_s
             time.sleep(0.05)
         box.end(signal.SIGKILL)

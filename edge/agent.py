@@ -10,11 +10,13 @@ the agent with a message for the person who runs it.
 import fcntl
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import Final
 
 from edge.archive import keeping_room
 from edge.assess import Assessor
@@ -39,6 +41,10 @@ from edge.settings.config import AgentConfig
 from edge.study import Capture, Finding
 from edge.wire.messages import Picture, Report, report_id
 
+SWITCH_INTERVAL_S: Final = 1e-4
+"""So long a thread that comes back from the network waits for another one's Python; the usual 5 ms is longer than the
+network itself."""
+
 log = logging.getLogger(__name__)
 
 
@@ -61,6 +67,7 @@ def run(config: AgentConfig, stop: Event) -> None:
         BrokerUnreachableError: The broker has never answered this box.
         DatabaseError: The outbox cannot be written.
     """
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     config.broker.host_and_port  # noqa: B018 - refuses a bad address before anything is loaded
     state_dir = config.state_dir
     bundle = read_bundle(config.model_path, Trust.of(config.trust, allow_unsigned=config.allow_unsigned))

@@ -191,6 +191,7 @@ def _inference_alone_ms(assessor: Assessor, paths: Sequence[Path]) -> float:
 
 def _run_line(config: AgentConfig, assessor: Assessor, count: int) -> dict[str, tuple[float, float]]:
     """The agent's own line, as `agent.run` sets it up: what its thread did, and what the one behind did meanwhile."""
+    sys.setswitchinterval(agent.SWITCH_INTERVAL_S)
     config.state_dir.mkdir()
     stop, ledger, behind = Event(), Ledger(), [0, 0.0, 0.0]
     put_away = agent.put_away

@@ -149,13 +149,13 @@ def log_model(bundle: Bundle, assessor: Assessor, *, reports_owed: int) -> None:
 def process(
     decodings: Iterable[Decoding], intake: FolderIntake, assessor: Assessor, keeper: OneBehind[Assessed], room: Room
 ) -> None:
-    """Assess image after image; while the network runs the next one is decoded and the one before is put away."""
+    """Assess image after image, while the next one is decoded and the one before is put away."""
     for decoding in decodings:
         if not room.wait():
             return
         try:
             decoded = decoding.result()
-            finding = assessor.judge(decoded.prepared, meanwhile=keeper.begin)
+            finding = assessor.judge(decoded.prepared)
         except QuarantineError as error:
             if intake.set_aside(decoding.arrival, error):
                 log.warning("set aside image=%s: %s", decoding.arrival.key[:12], error)

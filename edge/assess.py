@@ -7,7 +7,7 @@ An inconclusive picture's heatmap is that of the label it leans to.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
@@ -67,19 +67,13 @@ class Assessor:
         finding = self.judge(prepared)
         return replace(finding, timings_ms={**timings_ms, **finding.timings_ms})
 
-    def judge(self, prepared: Prepared, *, meanwhile: Callable[[], None] = lambda: None) -> Finding:
-        """Say what the model sees in one radiograph that was prepared elsewhere, or why it cannot be assessed.
-
-        Args:
-            prepared: As `edge.preprocess.prepare` makes it.
-            meanwhile: Sets other work going that may be done while the network runs; called just before it does.
-        """
+    def judge(self, prepared: Prepared) -> Finding:
+        """Say what the model sees in one radiograph that was prepared elsewhere, or why it cannot be assessed."""
         timings_ms: dict[str, float] = {}
         with _timed(timings_ms, "guard"):
             verdict = examine(prepared)
         if verdict.reason is not None:
             return Finding(NOT_ASSESSABLE, {}, None, verdict.scores, verdict.reason, timings_ms)
-        meanwhile()
         with _timed(timings_ms, "classify"):
             output = self._classifier.run(prepared.pixels)
         if self._guard is not None:

@@ -1,9 +1,9 @@
 """Work that is done one behind: in a thread of its own, while whoever hands it over goes on to the next.
 
-What happens to an image once its finding stands does not need the network, so it need not keep the network waiting. It
-is done while the network runs on the next image, and not before: two threads that both run Python take the interpreter
-from each other at every system call. Invariant: items are worked on one at a time and in order, at most one is handed
-over and not done, and an error is raised where the next one is handed over.
+What happens to an image once its finding stands does not need the network, so it need not keep the network waiting; and
+it begins at once, so that a finding does not wait for a next image that may be long in decoding. Invariant: items are
+worked on one at a time and in order, at most one is handed over and not done, and an error is raised where the next one
+is handed over.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,6 @@ class OneBehind(Generic[Item]):
         self._work = work
         self._items: SimpleQueue[Item | None] = SimpleQueue()
         self._outcomes: SimpleQueue[Exception | None] = SimpleQueue()
-        self._handed: Item | None = None
         self._is_waited_for = False
         self._thread = Thread(target=self._run, name=name)
 
@@ -47,26 +46,20 @@ class OneBehind(Generic[Item]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Have what was handed over done, and end the thread; an error is raised unless there is one already."""
-        self.begin()
         self._items.put(None)
         self._thread.join()
         if error is None:
             self.finish()
 
     def hand_over(self, item: Item) -> None:
-        """Have something done, once what was handed over before is, and as soon as `begin` or `finish` is called.
+        """Have something done, once what was handed over before is.
 
         Raises:
             Exception: What went wrong with the one before.
         """
         self.finish()
-        self._handed = item
-
-    def begin(self) -> None:
-        """Have the thread begin with what was handed over, if anything was."""
-        if self._handed is not None:
-            self._items.put(self._handed)
-            self._handed, self._is_waited_for = None, True
+        self._items.put(item)
+        self._is_waited_for = True
 
     def finish(self) -> None:
         """Wait until what was handed over is done.
@@ -74,7 +67,6 @@ class OneBehind(Generic[Item]):
         Raises:
             Exception: What went wrong.
         """
-        self.begin()
         if not self._is_waited_for:
             return
         self._is_waited_for = False

@@ -118,6 +118,22 @@ def test_a_file_that_is_in_hand_at_three_deaths_of_the_agent_is_set_aside(
     assert "the box stopped 3 times while it worked on this picture" in reason
 
 
+def test_a_finding_does_not_wait_for_the_next_file(agent, doctor, mosquitto, demo_bundle, phantoms, watched: Path):
+    """The next one hangs for a minute, three times twenty seconds; the report is at the doctor's end long before."""
+    inbox = doctor(mosquitto.address)
+    phantoms(watched, 1)
+    for path in watched.iterdir():
+        os.utime(path, (0, 0))
+    os.mkfifo(watched / "hangs.png")
+    os.utime(watched / "hangs.png", (1, 1))
+
+    box = agent("--broker", mosquitto.address, "--model", demo_bundle, "--watch", watched)
+
+    box.wait_for_line("finding id=", timeout_s=15)
+    inbox.wait_for(lambda process: len(process.out) == 1, timeout_s=5)
+    box.end(signal.SIGKILL)
+
+
 @pytest.mark.shared
 def test_a_sample_of_all_real_images_arrives_once(shared: Path, demo_bundle: Path):
     """X-rays, raw files and DICOM through the real commands; the whole of them by the same command without --sample."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import current_thread
+from threading import Event, current_thread
 
 import pytest
 
@@ -34,17 +34,21 @@ def test_all_is_done_in_order_in_one_thread_of_its_own():
     assert done == [(item, "worker") for item in ("opened", "first", "second", "third", "closed")]
 
 
-def test_nothing_is_begun_before_it_is_said():
-    """Until then the interpreter belongs to whoever handed it over."""
+def test_work_begins_though_nobody_comes_back():
+    """Whoever handed it over may be busy for long with something else."""
     done: list[tuple[str, str]] = []
-    with OneBehind(lambda: noting(done), name="worker") as worker:
-        worker.hand_over("first")
-        before = [item for item, _ in done]
-        worker.begin()
-        worker.finish()
+    ended = Event()
 
-        assert before == ["opened"]
-        assert [item for item, _ in done] == ["opened", "first"]
+    @contextmanager
+    def telling() -> Iterator[Callable[[str], None]]:
+        with noting(done) as work:
+            yield lambda item: (work(item), ended.set())[0]
+
+    with OneBehind(telling, name="worker") as worker:
+        worker.hand_over("first")
+
+        assert ended.wait(10)
+        assert done[-1] == ("first", "worker")
 
 
 def test_the_one_before_is_done_when_the_next_is_taken():

@@ -101,7 +101,7 @@ def main(folder: Path) -> None:
             _shoot(browser, f"{url}/", folder / "clinic-pictures.png", (1440, 900))
             _shoot(browser, f"{url}/", folder / "clinic-phone.png", (360, 640))
             _shoot(browser, f"{url}/reports/{inbox.reports[1].id}", folder / "clinic-picture.png", (1200, 800))
-            _shoot(browser, f"{url}/quarantine", folder / "clinic-set-aside.png", (1440, 500))
+            _shoot(browser, f"{url}/quarantine", folder / "clinic-set-aside.png", (1200, 800))
             browser.close()
 
 

@@ -11,7 +11,7 @@ What fills a channel's range is not its largest value but the limit above which 
 one of least squared error on the calibration images. It is brought to 6, where ReLU6 cuts.
 
 Other networks are left alone. VGG19's plain ReLU would have to become a ReLU6; tried, its probabilities moved further
-from the refitted model's, and the two runtimes came no nearer.
+from the refitted model's, and the two runtimes came hardly nearer.
 """
 
 from dataclasses import dataclass

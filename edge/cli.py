@@ -1,6 +1,7 @@
 """The command `edge-agent`: run the box, or classify images at hand, or see the line work."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,9 @@ Every option can also stand in the configuration file or the environment (EDGE_A
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `edge-agent` and return its exit code."""
+    # A further thread of NumPy's linear algebra waits for work by spinning, on a core that the network needs, and makes
+    # nothing here faster. This is read when NumPy is loaded, which is why nothing above loads it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     return run_command(build_parser(), argv)
 
 

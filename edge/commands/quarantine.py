@@ -4,15 +4,16 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from edge.errors import ConfigError, unusable
-from edge.intake.quarantine import Quarantined, list_quarantine, try_again
-from edge.intake.spool import ORIGINS, SPOOL
 from edge.settings.config import load
 from edge.settings.state_option import add_state_options
+
+if TYPE_CHECKING:
+    from edge.intake.quarantine import Quarantined
 
 
 def add(commands: Any) -> None:
@@ -40,6 +41,8 @@ def add(commands: Any) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> int:
+    from edge.intake.quarantine import list_quarantine  # noqa: PLC0415 - brings NumPy, which `--help` does not need
+
     files = list_quarantine(_folders(arguments))
     for file in files:
         print(
@@ -50,6 +53,8 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _retry(arguments: argparse.Namespace) -> int:
+    from edge.intake.quarantine import list_quarantine, try_again  # noqa: PLC0415 - as above
+
     folders = _folders(arguments)
     ids = arguments.ids or [file.id for file in list_quarantine(folders)]
     for file_id in ids:
@@ -64,6 +69,8 @@ def _retry(arguments: argparse.Namespace) -> int:
 
 
 def _folders(arguments: argparse.Namespace) -> list[Path]:
+    from edge.intake.spool import ORIGINS, SPOOL  # noqa: PLC0415 - as above
+
     file = arguments.config or os.environ.get("EDGE_AGENT_CONFIG")
     flags = {"state": arguments.state, "watch": arguments.watch}
     config = load(flags, file=Path(file) if file else None, environ=os.environ)
@@ -71,6 +78,6 @@ def _folders(arguments: argparse.Namespace) -> list[Path]:
     return [*map(Path, config.watch), *spools]
 
 
-def _json(file: Quarantined) -> str:
+def _json(file: "Quarantined") -> str:
     shown = {"id": file.id, "at": file.at, "place": str(file.place), "reason": file.reason}
     return msgspec.json.encode(shown).decode()

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from edge.pseudonym import TABLE_NAME, Pseudonyms
 from edge.settings.state_option import add_state_options, state_file
 
 
@@ -26,6 +25,8 @@ def add(commands: Any) -> None:
 
 
 def _whois(arguments: argparse.Namespace) -> int:
+    from edge.pseudonym import TABLE_NAME, Pseudonyms  # noqa: PLC0415 - brings NumPy, which `--help` does not need
+
     code = 0
     with Pseudonyms(state_file(arguments, TABLE_NAME).parent) as pseudonyms:
         for token in arguments.tokens:

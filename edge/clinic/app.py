@@ -5,8 +5,6 @@ camera goes to another one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -20,7 +18,6 @@ from starlette.types import ASGIApp
 
 from edge.clinic import studies
 from edge.clinic.access import COOKIE, Door, Guarded, address_of, local_path
-from edge.clinic.box import Box
 from edge.clinic.frame import Frame
 from edge.clinic.metrics import CONTENT_TYPE, exposition
 from edge.clinic.pictures import heatmap_png
@@ -36,24 +33,13 @@ HANGING_S: Final = 60.0
 _FOR_EVER: Final = {"cache-control": "private, max-age=31536000, immutable"}
 
 
-def make_app(box: Box, door: Door) -> ASGIApp:
+def make_app(frame: Frame, door: Door) -> ASGIApp:
     """The page.
 
     Args:
-        box: The agent it shows.
+        frame: What makes the pages.
         door: Who may come in.
     """
-
-    @asynccontextmanager
-    async def with_outbox(app: Starlette) -> AsyncIterator[None]:
-        with ExitStack() as stack:
-            outbox, pseudonyms = stack.enter_context(box.open_outbox()), None
-            if box.open_pseudonyms is not None and box.page.show_patient:
-                pseudonyms = stack.enter_context(box.open_pseudonyms())
-            app.state.frame, app.state.door = Frame(box, outbox, pseudonyms), door
-            app.state.uploads = asyncio.Semaphore(studies.AT_ONCE)
-            yield
-
     app = Starlette(
         routes=[
             Route("/", overview),
@@ -74,8 +60,9 @@ def make_app(box: Box, door: Door) -> ASGIApp:
             Mount("/static", StaticFiles(packages=[("edge.clinic", "static")])),
         ],
         exception_handlers={HTTPException: _http_error, DatabaseError: _database_error},
-        lifespan=with_outbox,
     )
+    app.state.frame, app.state.door = frame, door
+    app.state.uploads = asyncio.Semaphore(studies.AT_ONCE)
     return Guarded(app, door)
 
 

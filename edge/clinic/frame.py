@@ -1,6 +1,8 @@
 """What every page has around it: the alarms, the box's name, the notice; and when a browser need not load it anew."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
@@ -22,6 +24,21 @@ FRESH_S: Final = 15
 """A page is made anew at least this often, because the ages on it grow."""
 NAMED: Final = 10
 """So many pictures without an answer are named on top of each page."""
+
+
+@contextmanager
+def opened(box: Box) -> Iterator["Frame"]:
+    """What makes the pages, with connections of its own.
+
+    Raises:
+        DatabaseError: The outbox cannot be opened.
+        ConfigError: What tokens stand for cannot be opened.
+    """
+    with ExitStack() as stack:
+        outbox, pseudonyms = stack.enter_context(box.open_outbox()), None
+        if box.open_pseudonyms is not None and box.page.show_patient:
+            pseudonyms = stack.enter_context(box.open_pseudonyms())
+        yield Frame(box, outbox, pseudonyms)
 
 
 class Frame:

@@ -12,6 +12,8 @@ import uvicorn
 from edge.clinic.access import Door
 from edge.clinic.app import make_app
 from edge.clinic.box import Box
+from edge.clinic.frame import Frame, opened
+from edge.errors import EdgeXrayError
 from edge.settings.page_address import check_certificate, open_listener
 
 AGAIN_S: Final = 5.0
@@ -66,29 +68,33 @@ class _Server:
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            self._server = uvicorn.Server(_options(self._box, self._door))
             try:
-                with self._listener.dup() as listener:  # a server closes what it is given
+                with opened(self._box) as frame, self._listener.dup() as listener:  # a server closes what it is given
+                    self._server = uvicorn.Server(_options(frame, self._door))
                     self._server.run(sockets=[listener])
+            except EdgeXrayError as error:
+                # The trace says no more than this line.
+                log.error("the clinic's page cannot be served: %s; trying again in %g s", error, AGAIN_S)  # noqa: TRY400
             except (Exception, SystemExit):
                 # Whatever it is, the pipeline goes on.
                 log.exception("the clinic's page has failed; it is served anew in %g s", AGAIN_S)
             self._ended.wait(AGAIN_S)
 
 
-def _options(box: Box, door: Door) -> uvicorn.Config:
+def _options(frame: Frame, door: Door) -> uvicorn.Config:
+    page = frame.box.page
     return uvicorn.Config(
-        make_app(box, door),
+        make_app(frame, door),
         loop="asyncio",
         http="h11",
         ws="none",
-        lifespan="on",
+        lifespan="off",
         log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
         limit_concurrency=MAX_AT_ONCE,
         timeout_graceful_shutdown=GOODBYE_S,
-        ssl_certfile=box.page.cert_file,
-        ssl_keyfile=box.page.key_file,
+        ssl_certfile=page.cert_file,
+        ssl_keyfile=page.key_file,
     )

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import logging
 import os
 import re
 import socket
@@ -328,6 +329,24 @@ def test_a_page_that_fails_is_served_anew_and_nothing_else_ends(serve, monkeypat
 
     assert httpx.get(serve(), headers=HTML).status_code == 200
     assert caplog.text.count("the clinic's page has failed; it is served anew") == 2
+
+
+def test_a_page_that_cannot_open_its_outbox_says_so_in_one_sentence(serve, outbox, monkeypatch, caplog):
+    """No trace: whoever reads the log can do something about a full disk, and nothing about a line of code."""
+    monkeypatch.setattr("edge.clinic.serve.AGAIN_S", 0.1)
+    failures = [DatabaseError("the outbox cannot be used (disk I/O error)")]
+
+    def open_outbox() -> Outbox:
+        if failures:
+            raise failures.pop()
+        return Outbox(outbox._path)
+
+    assert httpx.get(serve(open_outbox=open_outbox), headers=HTML).status_code == 200
+    [told] = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert told.getMessage() == (
+        "the clinic's page cannot be served: the outbox cannot be used (disk I/O error); trying again in 0.1 s"
+    )
+    assert told.exc_info is None
 
 
 def test_an_outbox_that_cannot_be_read_is_told_and_the_page_lives_on(serve, monkeypatch):

@@ -4,6 +4,7 @@ Invariant: what was answered with success lies on the disk. Whether it is a ches
 as for any other picture.
 """
 
+import logging
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -21,6 +22,8 @@ _BEGINNINGS: Final = (
     (b"MM\x00*", ".tif"),
 )
 _KINDS: Final = "PNG, JPEG, WebP, TIFF or DICOM"
+
+log = logging.getLogger(__name__)
 
 
 class UploadError(EdgeXrayError):
@@ -76,8 +79,10 @@ def take(name: str, content: bytes, keep: Keep, refusing: str | None) -> Taken:
     except UploadError as error:
         return Taken(name, error=str(error), status=error.status)
     except RetryError as error:
+        log.warning("could not keep a picture sent to the page: %s", error)
         return Taken(name, error=f"{error}.", status=503)
     except OSError as error:
+        log.warning("could not keep a picture sent to the page: %s", error.strerror)
         return Taken(
             name, error=f"The box's disk does not take it ({error.strerror}). Tell your technician.", status=500
         )

@@ -167,17 +167,21 @@ def test_what_is_too_large_is_refused_in_words(serve, monkeypatch):
     assert "more than 0 MB at once" in declared.json()["files"][0]["error"]
 
 
-@pytest.mark.parametrize("error", [SpoolFullError("the disk has no room"), OSError(5, "Input/output error")])
-def test_a_disk_that_does_not_take_it_is_told(serve, error):
-    """The sender learns that the picture was not kept."""
+@pytest.mark.parametrize("error", [SpoolFullError("the disk has no room"), OSError(5, "Input/output error", "/a/b")])
+def test_a_disk_that_does_not_take_it_is_told(serve, error, caplog):
+    """The sender learns that the picture was not kept, and the log says why, once and without the file's name."""
 
     def keep(_content: bytes, _suffix: str) -> None:
         raise error
 
-    answer = httpx.post(f"{serve(keep=keep)}/studies", content=phantom(1).png())
+    files = {"picture": ("DOE^JANE.png", phantom(1).png())}
+    answer = httpx.post(f"{serve(keep=keep)}/studies", files=files)
 
     assert answer.status_code == (503 if isinstance(error, RetryError) else 500)
     assert answer.json()["files"][0]["report"] is None
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    why = "the disk has no room" if isinstance(error, RetryError) else "Input/output error"
+    assert warnings == [f"could not keep a picture sent to the page: {why}"]
 
 
 def test_a_sender_that_stalls_does_not_hold_up_the_others_for_ever(serve, monkeypatch):

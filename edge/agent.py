@@ -1,7 +1,7 @@
 """The pipeline. Read this first.
 
 An image arrives, is decoded (in a child process, one ahead), assessed (`process`) and put away (`put_away`, in a
-thread, one behind): its report enters the outbox, and only then may the original move. Publishing is a second loop in a
+thread, behind): its report enters the outbox, and only then may the original move. Publishing is a second loop in a
 thread of its own (`edge.delivery.publish`); the two share nothing but the outbox. Whatever is wrong with one image is
 caught here, at the pipeline's border, and the image is set aside with the reason; whatever is wrong with the box ends
 the agent with a message for the person who runs it.
@@ -21,6 +21,7 @@ from typing import Final
 from edge.archive import keeping_room
 from edge.assess import Assessor
 from edge.attention import attending
+from edge.behind import Behind
 from edge.bundle.bundle import Bundle, read_bundle
 from edge.bundle.signature import Trust
 from edge.clock import clock_synced
@@ -33,7 +34,6 @@ from edge.explain import as_rows
 from edge.intake.folder import FolderIntake, check_watchable
 from edge.mqtt.reconnect import LineState
 from edge.notify import Pulse, Systemd, under_watch
-from edge.one_behind import OneBehind
 from edge.outbox.outbox import OUTBOX_NAME, Outbox
 from edge.outbox.room import Room
 from edge.pseudonym import Pseudonyms, Tokens
@@ -44,6 +44,8 @@ from edge.wire.messages import Picture, Report, report_id
 SWITCH_INTERVAL_S: Final = 1e-4
 """So long a thread that comes back from the network waits for another one's Python; the usual 5 ms is longer than the
 network itself."""
+MOST_BEHIND: Final = 3
+"""So many images may have a finding and not be put away."""
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +97,7 @@ def run(config: AgentConfig, stop: Event) -> None:
             publishing(config, bundle, vitals=vitals, line=line, stop=pulses["publisher"], capture=capture),
             keeping_room(lambda: open_outbox(config), folders, config.archive, pulses["pipeline"]),
             under_watch(Systemd.of(os.environ), pulses, stop, status=f"classifies with {bundle.model_id}"),
-            OneBehind(lambda: putting_away(config, intake, assessor), name="put away") as keeper,
+            Behind(lambda: putting_away(config, intake, assessor), name="put away", most=MOST_BEHIND) as keeper,
         ):
             arrivals = intake.arrivals(pulses["pipeline"], at_rest=keeper.finish)
             room = Room(outbox, pulses["pipeline"])
@@ -147,7 +149,7 @@ def log_model(bundle: Bundle, assessor: Assessor, *, reports_owed: int) -> None:
 
 
 def process(
-    decodings: Iterable[Decoding], intake: FolderIntake, assessor: Assessor, keeper: OneBehind[Assessed], room: Room
+    decodings: Iterable[Decoding], intake: FolderIntake, assessor: Assessor, keeper: Behind[Assessed], room: Room
 ) -> None:
     """Assess image after image, while the next one is decoded and the one before is put away."""
     for decoding in decodings:

@@ -11,6 +11,10 @@ time beside it, because what else the machine does does not count there. `jpeg` 
 the agent does, in full, and by the library alone at its smallest scale, in turn. Prints one JSON document.
 """
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import argparse
 import io
 import json
@@ -34,6 +38,7 @@ from PIL import Image
 
 from edge import agent
 from edge.assess import Assessor
+from edge.behind import Behind
 from edge.bundle.bundle import read_bundle
 from edge.classify import Classifier
 from edge.decoding.attempts import Attempts
@@ -41,7 +46,6 @@ from edge.decoding.decode import decode, read
 from edge.decoding.decoder import Decoder, one_ahead
 from edge.doors import watched_folders
 from edge.intake.folder import FolderIntake
-from edge.one_behind import OneBehind
 from edge.outbox.room import Room
 from edge.phantom import phantom
 from edge.preprocess import prepare, preprocess
@@ -190,7 +194,7 @@ def _inference_alone_ms(assessor: Assessor, paths: Sequence[Path]) -> float:
 
 
 def _run_line(config: AgentConfig, assessor: Assessor, count: int) -> dict[str, tuple[float, float]]:
-    """The agent's own line, as `agent.run` sets it up: what its thread did, and what the one behind did meanwhile."""
+    """The agent's own line, as `agent.run` sets it up: what its thread did, and the one behind it meanwhile."""
     sys.setswitchinterval(agent.SWITCH_INTERVAL_S)
     config.state_dir.mkdir()
     stop, ledger, behind = Event(), Ledger(), [0, 0.0, 0.0]
@@ -212,11 +216,13 @@ def _run_line(config: AgentConfig, assessor: Assessor, count: int) -> dict[str, 
         intake = FolderIntake(watched_folders(config), device="box-1", attempts=attempts)
         agent.put_away = timed
         stack.callback(setattr, agent, "put_away", put_away)
-        keeper = stack.enter_context(OneBehind(lambda: agent.putting_away(config, intake, assessor), name="put away"))
+        keeper = stack.enter_context(
+            Behind(lambda: agent.putting_away(config, intake, assessor), name="put away", most=agent.MOST_BEHIND)
+        )
         # Only now: what the thread needs is opened once, when the agent starts.
         for holder, name, what in (
             (Classifier, "run", NETWORK), (Assessor, "judge", ASSESSMENT), (Decoder, "ask", EXCHANGE),
-            (Decoder, "answer", EXCHANGE), (Decoder, "await_answer", CHILD), (OneBehind, "finish", KEEPER),
+            (Decoder, "answer", EXCHANGE), (Decoder, "await_answer", CHILD), (Behind, "_wait", KEEPER),
         ):  # fmt: skip
             stack.enter_context(booked([ledger], holder, name, what))
         arrivals = intake.arrivals(stop, at_rest=keeper.finish)

@@ -1,9 +1,9 @@
-"""Work that is done one behind: in a thread of its own, while whoever hands it over goes on to the next.
+"""Work that is done behind: in a thread of its own, while whoever hands it over goes on to the next.
 
 What happens to an image once its finding stands does not need the network, so it need not keep the network waiting; and
 it begins at once, so that a finding does not wait for a next image that may be long in decoding. Invariant: items are
-worked on one at a time and in order, at most one is handed over and not done, and an error is raised where the next one
-is handed over.
+worked on one at a time and in order, no more than so many are handed over and not done, and an error is raised at one
+of the next occasions, with nothing done after it.
 """
 
 from collections.abc import Callable
@@ -16,19 +16,24 @@ from typing import Generic, Self, TypeVar
 Item = TypeVar("Item")
 
 
-class OneBehind(Generic[Item]):
+class Behind(Generic[Item]):
     """A thread that does one thing with each item.
 
     Args:
         work: Opens what the work needs, in that thread, and gives the function that does it.
         name: The thread's.
+        most: So many items may be handed over and not done. Where there are fewer cores than threads, one item now and
+            then waits for a core longer than the next takes to come; with room for some, only the average counts.
     """
 
-    def __init__(self, work: Callable[[], AbstractContextManager[Callable[[Item], None]]], *, name: str) -> None:
+    def __init__(
+        self, work: Callable[[], AbstractContextManager[Callable[[Item], None]]], *, name: str, most: int
+    ) -> None:
         self._work = work
+        self._most = most
         self._items: SimpleQueue[Item | None] = SimpleQueue()
         self._outcomes: SimpleQueue[Exception | None] = SimpleQueue()
-        self._is_waited_for = False
+        self._under_way = 0
         self._thread = Thread(target=self._run, name=name)
 
     def __enter__(self) -> Self:
@@ -38,7 +43,7 @@ class OneBehind(Generic[Item]):
             Exception: It cannot be opened.
         """
         self._thread.start()
-        self._is_waited_for = True
+        self._under_way = 1  # the opening
         self.finish()
         return self
 
@@ -52,26 +57,29 @@ class OneBehind(Generic[Item]):
             self.finish()
 
     def hand_over(self, item: Item) -> None:
-        """Have something done, once what was handed over before is.
+        """Have something done, once there is room for it.
 
         Raises:
-            Exception: What went wrong with the one before.
+            Exception: What went wrong with one before.
         """
-        self.finish()
+        self._wait(self._most - 1)
         self._items.put(item)
-        self._is_waited_for = True
+        self._under_way += 1
 
     def finish(self) -> None:
-        """Wait until what was handed over is done.
+        """Wait until all that was handed over is done.
 
         Raises:
             Exception: What went wrong.
         """
-        if not self._is_waited_for:
-            return
-        self._is_waited_for = False
-        if (error := self._outcomes.get()) is not None:
-            raise error
+        self._wait(0)
+
+    def _wait(self, most: int) -> None:
+        while self._under_way > most:
+            self._under_way -= 1
+            if (error := self._outcomes.get()) is not None:
+                self._under_way = 0  # nothing is done any more
+                raise error
 
     def _run(self) -> None:
         try:

@@ -1,12 +1,12 @@
-"""Work that is done one behind, in a thread of its own."""
+"""Work that is done behind, in a thread of its own."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Event, current_thread
+from threading import Event, Semaphore, Timer, current_thread
 
 import pytest
 
-from edge.one_behind import OneBehind
+from edge.behind import Behind
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def test_all_is_done_in_order_in_one_thread_of_its_own():
     """Also what the work needs is opened and closed there: SQLite holds a connection to its thread."""
     done: list[tuple[str, str]] = []
 
-    with OneBehind(lambda: noting(done), name="worker") as worker:
+    with Behind(lambda: noting(done), name="worker", most=1) as worker:
         for item in ("first", "second", "third"):
             worker.hand_over(item)
 
@@ -44,7 +44,7 @@ def test_work_begins_though_nobody_comes_back():
         with noting(done) as work:
             yield lambda item: (work(item), ended.set())[0]
 
-    with OneBehind(telling, name="worker") as worker:
+    with Behind(telling, name="worker", most=1) as worker:
         worker.hand_over("first")
 
         assert ended.wait(10)
@@ -52,13 +52,51 @@ def test_work_begins_though_nobody_comes_back():
 
 
 def test_the_one_before_is_done_when_the_next_is_taken():
-    """At most one is under way."""
+    """Where at most one may be under way."""
     done: list[tuple[str, str]] = []
-    with OneBehind(lambda: noting(done), name="worker") as worker:
+    with Behind(lambda: noting(done), name="worker", most=1) as worker:
         worker.hand_over("first")
         worker.hand_over("second")
 
         assert [item for item, _ in done] == ["opened", "first"]
+
+
+def test_only_so_many_are_under_way():
+    """Whoever hands over does not wait for the one before, but for the one before the last so many."""
+    done: list[str] = []
+    go_on = Semaphore(0)
+
+    @contextmanager
+    def slow() -> Iterator[Callable[[str], None]]:
+        yield lambda item: (go_on.acquire(), done.append(item))[0]
+
+    with Behind(slow, name="worker", most=2) as worker:
+        worker.hand_over("first")
+        worker.hand_over("second")
+        assert done == []
+
+        Timer(0.05, go_on.release).start()
+        worker.hand_over("third")
+
+        assert done == ["first"]
+        go_on.release(2)
+        worker.finish()
+        assert done == ["first", "second", "third"]
+
+
+def test_nothing_is_done_after_an_error_though_it_was_handed_over_before():
+    """What is behind a report that the disk did not take keeps its place in the folder."""
+    done: list[tuple[str, str]] = []
+
+    def run() -> None:
+        with Behind(lambda: noting(done), name="worker", most=3) as worker:
+            for item in ("first", "bad", "next"):
+                worker.hand_over(item)
+            worker.finish()
+
+    with pytest.raises(ValueError, match="this one is bad"):
+        run()
+    assert [item for item, _ in done] == ["opened", "first"]
 
 
 @pytest.mark.parametrize("ask", ["hand over", "finish", "leave"])
@@ -67,7 +105,7 @@ def test_an_error_is_raised_at_the_next_occasion(ask: str):
     done: list[tuple[str, str]] = []
 
     def run() -> None:
-        with OneBehind(lambda: noting(done), name="worker") as worker:
+        with Behind(lambda: noting(done), name="worker", most=1) as worker:
             worker.hand_over("bad")
             if ask == "hand over":
                 worker.hand_over("next")
@@ -87,7 +125,7 @@ def test_what_cannot_be_opened_is_told_at_once():
         raise OSError("no such disk")
         yield print
 
-    with pytest.raises(OSError, match="no such disk"), OneBehind(closed, name="worker"):
+    with pytest.raises(OSError, match="no such disk"), Behind(closed, name="worker", most=1):
         pass
 
 
@@ -96,7 +134,7 @@ def test_an_error_on_the_way_out_keeps_its_place():
     done: list[tuple[str, str]] = []
 
     def run() -> None:
-        with OneBehind(lambda: noting(done), name="worker") as worker:
+        with Behind(lambda: noting(done), name="worker", most=1) as worker:
             worker.hand_over("first")
             raise KeyError("the owner's own")
 

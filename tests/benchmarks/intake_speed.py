@@ -13,7 +13,7 @@ the agent does, in full, and by the library alone at its smallest scale, in turn
 
 import os
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `edge-agent` does; it is read when NumPy is loaded
 
 import argparse
 import io
@@ -28,7 +28,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from threading import Event, get_ident
 from typing import Any
@@ -167,12 +167,13 @@ def _one_round(root: Path, assessor: Assessor, options: argparse.Namespace) -> d
     else:
         drop_phantoms(watched, options.images)
     paths = sorted(watched.iterdir())
-    alone_ms = _inference_alone_ms(assessor, paths[:: max(1, len(paths) // 100)])
+    alone_ms, alone_busy_ms = _inference_alone_ms(assessor, paths[:: max(1, len(paths) // 100)])
     config = load({"watch": [str(watched)], "state": str(root / "state"), "settle_s": 0, "threads": 1})
     spent = _run_line(config, assessor, len(paths))
     wall, processor = ((spent[ELSE][clock] + spent[KEEPER][clock]) / _inference_ms(spent, clock) for clock in range(2))
     return {
         "inference alone, wall": alone_ms,
+        "inference alone, processor, of all threads": alone_busy_ms,
         "the line, wall": sum(wall_ms for what, (wall_ms, _) in spent.items() if what != BEHIND),
         **{f"{what}, wall": wall_ms for what, (wall_ms, _) in spent.items()},
         **{f"{what}, processor": busy_ms for what, (_, busy_ms) in spent.items()},
@@ -185,12 +186,13 @@ def _inference_ms(spent: Mapping[str, tuple[float, float]], clock: int) -> float
     return spent[NETWORK][clock] + spent[ASSESSMENT][clock]
 
 
-def _inference_alone_ms(assessor: Assessor, paths: Sequence[Path]) -> float:
+def _inference_alone_ms(assessor: Assessor, paths: Sequence[Path]) -> tuple[float, float]:
     pictures = [prepare(decode(path.read_bytes())) for path in paths]
-    start_s = time.perf_counter()
+    start_s = time.perf_counter(), time.process_time()
     for picture in pictures:
         assessor.judge(picture)
-    return (time.perf_counter() - start_s) / len(pictures) * 1000
+    each = 1000 / len(pictures)
+    return (time.perf_counter() - start_s[0]) * each, (time.process_time() - start_s[1]) * each
 
 
 def _run_line(config: AgentConfig, assessor: Assessor, count: int) -> dict[str, tuple[float, float]]:
@@ -216,9 +218,8 @@ def _run_line(config: AgentConfig, assessor: Assessor, count: int) -> dict[str, 
         intake = FolderIntake(watched_folders(config), device="box-1", attempts=attempts)
         agent.put_away = timed
         stack.callback(setattr, agent, "put_away", put_away)
-        keeper = stack.enter_context(
-            Behind(lambda: agent.putting_away(config, intake, assessor), name="put away", most=agent.MOST_BEHIND)
-        )
+        work = partial(agent.putting_away, config, intake, assessor)
+        keeper = stack.enter_context(Behind(work, name="put away", most=agent.MOST_BEHIND))
         # Only now: what the thread needs is opened once, when the agent starts.
         for holder, name, what in (
             (Classifier, "run", NETWORK), (Assessor, "judge", ASSESSMENT), (Decoder, "ask", EXCHANGE),
@@ -286,9 +287,7 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--disk", type=Path, help="where `overhead` keeps its state: /dev/shm has syncs that cost nothing"
-    )
+    parser.add_argument("--disk", type=Path, help="for `overhead`'s state; on /dev/shm, syncs cost nothing")
     options = parser.parse_args()
     result = {"overhead": overhead, "jpeg": jpeg}[options.what](options)
     machine = f"{platform.machine()}, {platform.python_implementation()} {platform.python_version()}"

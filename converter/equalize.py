@@ -1,17 +1,17 @@
 """A network of convolutions and ReLU6, as MobileNet -> the same, with channels that each use the whole of int8's range.
 
 A tensor between two convolutions has one scale for all channels, so a channel whose values stay small is told apart
-in a few steps only. The more of its 255 steps a channel uses, the less rounding there is, in which each runtime has its
-own way. Below its 6, a ReLU6 lets a factor through: multiplied into one convolution, it is divided out of the next
-(cross-layer equalization; Nagel et al., 2019, arXiv:1906.04721). Before a depthwise convolution, which has a scale for
-each channel itself, that costs nothing; before any other, the factor is the root of what would fill the range, because
-it also decides how finely the next weights are rounded.
+in a few steps only. The more of its 255 steps a channel uses, the less rounding there is. Below its 6, a ReLU6 lets a
+factor through: multiplied into one convolution, it is divided out of the next (cross-layer equalization; Nagel et
+al., 2019, arXiv:1906.04721). Before a depthwise convolution, which has a scale for each channel itself, that costs
+nothing; before any other, the factor is the root of what would fill the range, because it also decides how finely the
+next weights are rounded.
 
 What fills a channel's range is not its largest value but the limit above which cutting costs less than rounding: the
 one of least squared error on the calibration images. It is brought to 6, where ReLU6 cuts.
 
 Other networks are left alone. VGG19's plain ReLU would have to become a ReLU6; tried, its probabilities moved further
-from the refitted model's, and the two runtimes came hardly nearer.
+from the refitted model's.
 """
 
 from dataclasses import dataclass

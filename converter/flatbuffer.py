@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
+CONVOLUTIONS: Final = {schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.DEPTHWISE_CONV_2D}
 _IDENTIFIER: Final = b"TFL3"
 _ALIGNMENT: Final = 16
 """Bytes, as TFLite's `schema.fbs` forces it on a tensor's data; the generated code forgets it."""
@@ -24,6 +25,12 @@ def tree_of(model: bytes) -> Any:
         model: Content of a `.tflite`.
     """
     return schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
+
+
+def kind_of(tree: Any, operator: Any) -> int:
+    """Which of `schema.BuiltinOperator` an operator of the tree is."""
+    code = tree.operatorCodes[operator.opcodeIndex]
+    return int(max(code.builtinCode, code.deprecatedBuiltinCode))
 
 
 def bytes_of(tree: Any) -> bytes:

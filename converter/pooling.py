@@ -1,9 +1,11 @@
-"""A pooled head, written so that int8 does not round between pooling and dense layer where that costs too much.
+"""A pooled head, written so that int8 rounds its means alike in every runtime, or not at all where that costs too much.
 
-TFLite rounds each channel's mean to 1/255 of the largest mean of all. Behind ReLU6 the channels are alike and this is
-harmless; behind VGG19's ReLU they are not, and a probability moved by 0.048. Averaging and a dense layer are one linear
-map, so the dense layer can read the whole feature map instead: the same weights, repeated for every position and
-divided by their number, summed in int32 and rounded once. It costs a byte for each value of the map and each label.
+TFLite's AVERAGE_POOL_2D divides a channel's sum by the number of cells, whole numbers both. Where that number is odd,
+as 49 is, no mean lies on a half, and there is one way to round it. (MEAN multiplies by a rounded reciprocal, each
+runtime in its own way.) The means have the steps of the features. Behind ReLU6 those are fine enough; behind VGG19's
+ReLU, where a feature's peak is many times its mean, they are not. Averaging and a dense layer are one linear map, so
+the dense layer can read the whole feature map instead: the same weights, repeated for every position and divided by
+their number, summed in int32 and rounded once. It costs a byte for each value of the map and each label.
 """
 
 from typing import Any, Final
@@ -20,27 +22,46 @@ _BATCH: Final = 32
 
 
 def as_shipped(head: Any, features: Rows, temperature: float) -> Any:
-    """The head as it is to be written: itself, or `spread` where pooling in int8 would move a probability too far.
+    """The head as it is to be written: a pooled one in either of two forms, another one as it is.
 
     Args:
         head: `(n, 7, 7, C) float32` -> logits, `(n, labels) float32`.
         features: The int8 features of the images learned from, `(n, 7, 7, C) float32`.
         temperature: The logits are divided by this before they become probabilities.
     """
-    pooled = isinstance(head.layers[0], keras.layers.GlobalAveragePooling2D)
-    return spread(head) if pooled and shift_by_pooling(head, features, temperature) > MAX_SHIFT else head
+    if not isinstance(head.layers[0], keras.layers.GlobalAveragePooling2D):
+        return head
+    return spread(head) if shift_by_pooling(head, features, temperature) > MAX_SHIFT else averaged(head)
 
 
 def shift_by_pooling(head: Any, features: Rows, temperature: float) -> float:
     """How far the rounding of the means moves a probability at most; the arguments are those of `as_shipped`."""
-    means = np.concatenate([rows.mean(axis=(1, 2)) for rows in features.batches(_BATCH)])  # (n, C)
-    step = max(float(means.max()), 1e-9) / 255
+    batches = [(rows.max(), rows.mean(axis=(1, 2))) for rows in features.batches(_BATCH)]
+    means = np.concatenate([each for _, each in batches])  # (n, C)
+    step = max(*(float(most) for most, _ in batches), 1e-9) / 255
     kernel, bias = head.layers[-1].get_weights()
     exact, rounded = (
         softmax((values @ kernel + bias).astype(np.float32), temperature)
         for values in (means, np.rint(means / step) * step)
     )
     return float(np.abs(exact - rounded).max())
+
+
+def averaged(head: Any) -> Any:
+    """The same map with the pooling that int8 does exactly alike everywhere."""
+    height, width, _ = head.input_shape[1:]
+    dense = head.layers[-1]
+    copy = keras.Sequential(
+        [
+            keras.Input(head.input_shape[1:]),
+            keras.layers.AveragePooling2D((height, width)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(dense.units),
+        ],
+        name="head",
+    )
+    copy.set_weights(head.get_weights())
+    return copy
 
 
 def spread(head: Any) -> Any:

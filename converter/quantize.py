@@ -18,7 +18,7 @@ from tensorflow.lite.python.convert_phase import ConverterError
 
 from converter.calibrate import spanning
 from converter.flatbuffer import bytes_of, tree_of
-from converter.units import in_steps
+from converter.requantize import rounded_alike
 from edge.errors import DataError
 from trainer.progress import progress
 
@@ -46,7 +46,7 @@ def quantize(trunk: Any, head: Any, sample: npt.NDArray[np.uint8]) -> bytes:
     # FULLY_CONNECTED with a scale per row is version 12, which tflite-runtime 2.14 does not know.
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001 - no public switch
     tree = tree_of(_convert(converter))
-    in_steps(tree)
+    rounded_alike(tree, tree_of(float_model(trunk, head)))
     return bytes_of(tree)
 
 

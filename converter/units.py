@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-_CONVOLUTIONS: Final = {schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.DEPTHWISE_CONV_2D}
+from converter.flatbuffer import CONVOLUTIONS, kind_of
+
 _PASSING: Final = {schema.BuiltinOperator.MAX_POOL_2D, schema.BuiltinOperator.PAD}
 """Operators whose output has the scale of their input."""
 _TOP: Final = 127
@@ -20,14 +21,14 @@ _SIX: Final = 6.0
 def in_steps(tree: Any) -> None:
     """Change a model's tree, `schema.ModelT`, in place."""
     graph = tree.subgraphs[0]
-    kinds = [_kind(tree, operator) for operator in graph.operators]
+    kinds = [kind_of(tree, operator) for operator in graph.operators]
     hidden = _hidden(graph, kinds)
     before = {index: float(graph.tensors[index].quantization.scale[0]) for index in _scaled(graph)}
     after = {index: 1.0 if index in hidden else scale for index, scale in before.items()}
     for index in hidden:
         graph.tensors[index].quantization.scale = np.ones(1, np.float32)
     for operator, kind in zip(graph.operators, kinds, strict=True):
-        if kind in _CONVOLUTIONS:
+        if kind in CONVOLUTIONS:
             source, weights, bias = operator.inputs[:3]
             target = operator.outputs[0]
             factor = before[source] / after[source] * after[target] / before[target]
@@ -39,11 +40,6 @@ def in_steps(tree: Any) -> None:
                 and operator.builtinOptions.fusedActivationFunction == schema.ActivationFunctionType.RELU6
             ):
                 operator.builtinOptions.fusedActivationFunction = schema.ActivationFunctionType.RELU
-
-
-def _kind(tree: Any, operator: Any) -> int:
-    code = tree.operatorCodes[operator.opcodeIndex]
-    return int(max(code.builtinCode, code.deprecatedBuiltinCode))
 
 
 def _scaled(graph: Any) -> list[int]:
@@ -61,10 +57,10 @@ def _hidden(graph: Any, kinds: list[int]) -> set[int]:
     inside = {
         operator.outputs[0]
         for operator, kind in zip(graph.operators, kinds, strict=True)
-        if kind in _PASSING or (kind in _CONVOLUTIONS and _fills(graph, operator))
+        if kind in _PASSING or (kind in CONVOLUTIONS and _fills(graph, operator))
     } - {*graph.outputs}
     for operator, kind in zip(graph.operators, kinds, strict=True):
-        if kind not in _CONVOLUTIONS | _PASSING:
+        if kind not in CONVOLUTIONS | _PASSING:
             inside -= {*operator.inputs}
     while passed := {
         end

@@ -117,10 +117,9 @@ class Classifier:
                 "expected a model with a fully connected head, found none; convert it with edge-converter"
             )
         details = {tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()}
-        return Head(
-            pooled=any(operator["op_name"] == "MEAN" for operator in operators),
-            layers=tuple(self._dense(operator["inputs"], details) for operator in dense),
-        )
+        layers = tuple(self._dense(operator["inputs"], details) for operator in dense)
+        channels = details[self._features]["shape"][-1]
+        return Head(pooled=layers[0].weights.shape[1] == channels, layers=layers)
 
     def _dense(self, inputs: npt.NDArray[np.int32], details: dict[int, Any]) -> Dense:
         scale, zero_point = _quantization(details[inputs[1]])

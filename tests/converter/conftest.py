@@ -1,5 +1,6 @@
 """A small trained model and its bundle, made once by the real trainer and the real converter."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import pytest
 from PIL import Image
 
 from converter import convert as converter
+from converter import quantize
 from converter.keys import make_key, read_key
 from edge.bundle.signature import PublicKey
 from edge.phantom import phantom
+from edge.preprocess import SIDE_PX
 from trainer import train as trainer
 from trainer.recipes import Recipe
 
+L = keras.layers
 ALPHA = 0.25
 PER_CLASS = 24
 
@@ -91,3 +95,80 @@ def make_line(folder: Path, head: str) -> Line:
 def line(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Line:
     """One line for each head."""
     return make_line(tmp_path_factory.mktemp(f"line-{request.param}"), request.param)
+
+
+def trunk_of(backbone: keras.Model) -> keras.Model:
+    """A trunk as the trainer builds them: `normalise`, then `backbone`."""
+    pixels = keras.Input((SIDE_PX, SIDE_PX, 3), name="pixels")
+    return keras.Model(pixels, backbone(L.Rescaling(1 / 127.5, offset=-1.0, name="normalise")(pixels)), name="trunk")
+
+
+@pytest.fixture
+def separable() -> keras.Model:
+    """As MobileNet: normalised convolutions with ReLU6 behind them; one hidden channel in two is 50 times smaller,
+    and matters as much.
+    """
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((SIDE_PX, SIDE_PX, 3))
+    x = L.Conv2D(8, 3, strides=16, padding="same", use_bias=False)(inputs)
+    x = L.ReLU(6.0)(L.BatchNormalization(beta_initializer="ones", name="uneven")(x))
+    x = L.DepthwiseConv2D(3, padding="same", use_bias=False, name="reader")(L.ZeroPadding2D(1)(x))
+    x = L.ReLU(6.0)(L.BatchNormalization(beta_initializer="ones")(x))
+    x = L.Conv2D(8, 1, use_bias=False, name="last")(x)
+    backbone = keras.Model(inputs, L.ReLU(6.0)(L.BatchNormalization(beta_initializer="ones")(x)), name="backbone")
+    small = np.float32([1, 0.02] * 4)
+    uneven = backbone.get_layer("uneven")
+    uneven.gamma.assign(small)
+    uneven.beta.assign(small)
+    kernel = backbone.get_layer("reader").kernel  # (3, 3, 8, 1)
+    kernel.assign(np.asarray(kernel) / small[:, np.newaxis])
+    return trunk_of(backbone)
+
+
+@pytest.fixture
+def plain() -> keras.Model:
+    """As VGG: convolutions with a bias and a ReLU of their own, and pooling between them."""
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((SIDE_PX, SIDE_PX, 3))
+    x = L.Conv2D(8, 3, strides=16, activation="relu", bias_initializer="ones", name="first")(inputs)
+    x = L.Conv2D(8, 3, activation="relu", bias_initializer="ones", name="last")(L.MaxPooling2D(2)(x))
+    return trunk_of(keras.Model(inputs, x, name="backbone"))
+
+
+@pytest.fixture
+def branching() -> keras.Model:
+    """A sum of two branches: what is multiplied into one would be missing in the other."""
+    inputs = keras.Input((SIDE_PX, SIDE_PX, 3))
+    x = L.ReLU(6.0)(L.BatchNormalization()(L.Conv2D(8, 3, strides=16, padding="same")(inputs)))
+    x = L.Add()([x, L.Conv2D(8, 3, padding="same")(x)])
+    return trunk_of(keras.Model(inputs, x, name="backbone"))
+
+
+@pytest.fixture
+def pooled() -> Callable[[keras.Model], keras.Model]:
+    """Makes a pooled head of two labels for a trunk."""
+
+    def head_for(trunk: keras.Model) -> keras.Model:
+        keras.utils.set_random_seed(5)
+        features = keras.Input(trunk.output_shape[1:])
+        return keras.Model(features, L.Dense(2)(L.Flatten()(L.AveragePooling2D(trunk.output_shape[1:3])(features))))
+
+    return head_for
+
+
+@pytest.fixture(scope="module")
+def pictures() -> np.ndarray:
+    """Eight pictures of noise, `(8, 224, 224, 3) uint8`."""
+    return np.random.default_rng(0).integers(0, 256, (8, SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def unsettled(monkeypatch: pytest.MonkeyPatch) -> Callable[..., bytes]:
+    """Quantizes as TensorFlow's converter does it alone, its multipliers what they happen to be."""
+
+    def quantize_plainly(trunk: keras.Model, head: keras.Model, sample: np.ndarray) -> bytes:
+        with monkeypatch.context() as patch:
+            patch.setattr(quantize, "rounded_alike", lambda _tree, _exact: None)
+            return quantize.quantize(trunk, head, sample)
+
+    return quantize_plainly

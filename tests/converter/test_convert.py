@@ -70,7 +70,7 @@ def test_only_pooling_or_flattening_and_dense_layers_lie_behind_the_features(lin
 
     behind = names[max(n for n, name in enumerate(names) if name.endswith("CONV_2D")) + 1 :]
 
-    allowed = {"MEAN", "RESHAPE", "FULLY_CONNECTED", "DEQUANTIZE", "DELEGATE"}
+    allowed = {"AVERAGE_POOL_2D", "RESHAPE", "FULLY_CONNECTED", "DEQUANTIZE", "DELEGATE"}
     assert set(behind) <= allowed
     assert classifier.head().pooled == (bundle.card.head == "gap")
     assert len(classifier.head().layers) == {"gap": 1, "paper": 3}[bundle.card.head]

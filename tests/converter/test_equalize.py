@@ -7,64 +7,11 @@ from ai_edge_litert.interpreter import Interpreter
 
 from converter.equalize import CAP, equalized, factors
 from converter.quantize import quantize
-from edge.preprocess import SIDE_PX
-
-L = keras.layers
 
 
-def trunk_of(backbone: keras.Model) -> keras.Model:
-    """A trunk as the trainer builds them: `normalise`, then `backbone`."""
-    pixels = keras.Input((SIDE_PX, SIDE_PX, 3), name="pixels")
-    return keras.Model(pixels, backbone(L.Rescaling(1 / 255, name="normalise")(pixels)), name="trunk")
-
-
-def separable() -> keras.Model:
-    """As MobileNet: normalised convolutions with ReLU6 behind them; one hidden channel in two is 50 times smaller,
-    and matters as much.
-    """
-    keras.utils.set_random_seed(3)
-    inputs = keras.Input((SIDE_PX, SIDE_PX, 3))
-    x = L.Conv2D(8, 3, strides=16, padding="same", use_bias=False)(inputs)
-    x = L.ReLU(6.0)(L.BatchNormalization(beta_initializer="ones", name="uneven")(x))
-    x = L.DepthwiseConv2D(3, padding="same", use_bias=False, name="reader")(L.ZeroPadding2D(1)(x))
-    x = L.ReLU(6.0)(L.BatchNormalization(beta_initializer="ones")(x))
-    x = L.Conv2D(8, 1, use_bias=False, name="last")(x)
-    backbone = keras.Model(inputs, L.ReLU(6.0)(L.BatchNormalization(beta_initializer="ones")(x)), name="backbone")
-    small = np.float32([1, 0.02] * 4)
-    uneven = backbone.get_layer("uneven")
-    uneven.gamma.assign(small)
-    uneven.beta.assign(small)
-    kernel = backbone.get_layer("reader").kernel  # (3, 3, 8, 1)
-    kernel.assign(np.asarray(kernel) / small[:, np.newaxis])
-    return trunk_of(backbone)
-
-
-def plain() -> keras.Model:
-    """As VGG: convolutions with a bias and a ReLU of their own, and pooling between them."""
-    keras.utils.set_random_seed(3)
-    inputs = keras.Input((SIDE_PX, SIDE_PX, 3))
-    x = L.Conv2D(8, 3, strides=16, activation="relu", bias_initializer="ones", name="first")(inputs)
-    x = L.Conv2D(8, 3, activation="relu", bias_initializer="ones", name="last")(L.MaxPooling2D(2)(x))
-    return trunk_of(keras.Model(inputs, x, name="backbone"))
-
-
-def branching() -> keras.Model:
-    """A sum of two branches: what is multiplied into one would be missing in the other."""
-    inputs = keras.Input((SIDE_PX, SIDE_PX, 3))
-    x = L.ReLU(6.0)(L.BatchNormalization()(L.Conv2D(8, 3, strides=16, padding="same")(inputs)))
-    x = L.Add()([x, L.Conv2D(8, 3, padding="same")(x)])
-    return trunk_of(keras.Model(inputs, x, name="backbone"))
-
-
-@pytest.fixture(scope="module")
-def pictures() -> np.ndarray:
-    """Eight pictures of noise, `(8, 224, 224, 3) uint8`."""
-    return np.random.default_rng(0).integers(0, 256, (8, SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
-
-
-def test_the_equalized_network_says_the_same(pictures: np.ndarray):
+def test_the_equalized_network_says_the_same(separable: keras.Model, pictures: np.ndarray):
     """But for the few values above the limits; the trunk that was given stays as it was."""
-    trunk = separable()
+    trunk = separable
     before = [array.copy() for array in trunk.get_weights()]
 
     even = equalized(trunk, pictures)
@@ -75,29 +22,27 @@ def test_the_equalized_network_says_the_same(pictures: np.ndarray):
     assert all((one == other).all() for one, other in zip(before, trunk.get_weights(), strict=True))
 
 
-def test_before_a_depthwise_convolution_every_channel_fills_the_range(pictures: np.ndarray):
+def test_before_a_depthwise_convolution_every_channel_fills_the_range(separable: keras.Model, pictures: np.ndarray):
     """The one that was fifty times smaller, too."""
-    backbone = equalized(separable(), pictures).get_layer("backbone")
+    backbone = equalized(separable, pictures).get_layer("backbone")
     hidden = keras.Model(backbone.input, backbone.layers[3].output)
 
-    largest = np.asarray(hidden(pictures.astype(np.float32) / 255)).max(axis=(0, 1, 2))
+    largest = np.asarray(hidden(pictures.astype(np.float32) / 127.5 - 1)).max(axis=(0, 1, 2))
 
     assert largest == pytest.approx(np.full(8, CAP), rel=0.1)
 
 
-@pytest.mark.parametrize("build", [plain, branching])
-def test_other_networks_are_left_alone(build, pictures: np.ndarray):
+@pytest.mark.parametrize("build", ["plain", "branching"])
+def test_other_networks_are_left_alone(request: pytest.FixtureRequest, build: str, pictures: np.ndarray):
     """The very same trunk comes back."""
-    trunk = build()
+    trunk = request.getfixturevalue(build)
 
     assert equalized(trunk, pictures) is trunk
 
 
-def test_int8_comes_nearer_to_float(pictures: np.ndarray):
+def test_int8_comes_nearer_to_float(separable: keras.Model, pooled, pictures: np.ndarray):
     """Small channels are no longer told apart in five steps only."""
-    trunk = separable()
-    features = keras.Input(trunk.output_shape[1:])
-    head = keras.Model(features, L.Dense(2)(L.GlobalAveragePooling2D()(features)))
+    trunk, head = separable, pooled(separable)
     expected = np.asarray(trunk(pictures[:1].astype(np.float32)))
 
     errors = []

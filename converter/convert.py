@@ -25,11 +25,12 @@ from converter.parity import measure
 from converter.pooling import as_shipped
 from converter.quantize import float_model, quantize
 from converter.refit import int8_features, keep, refit, refit_schedule
+from converter.span import span_of
 from edge.bundle.bundle import Bundle, write_bundle, write_new
 from edge.errors import BundleError
 from trainer.clock import Clock
 from trainer.evaluate import Metrics, evaluate
-from trainer.heads import Schedule
+from trainer.heads import Schedule, logits_of
 from trainer.model_file import Training
 from trainer.trunk import hash_of
 
@@ -92,9 +93,10 @@ def convert(order: Order) -> dict[str, Any]:
     with clock.stage("refit"):
         features = int8_features(first, material.learned, order.cache)
         head = refit(trained.head, features, material.learned.targets, schedule)
-        written = as_shipped(head, features, trained.training.operating_point.temperature)
+        temperature = trained.training.operating_point.temperature
+        written, span = as_shipped(head, features, temperature), span_of(logits_of(head, features), temperature)
     with clock.stage("quantize all"):
-        shipped = with_metadata(quantize(trunk, written, sample), about(trained.training))
+        shipped = with_metadata(quantize(trunk, written, sample, span), about(trained.training))
     with clock.stage("compare"):
         bundle = _examined(shipped, head, material, schedule=schedule, calibration_images=len(positions), order=order)
     with clock.stage("guard"):

@@ -18,18 +18,20 @@ from tensorflow.lite.python.convert_phase import ConverterError
 
 from converter.calibrate import spanning
 from converter.flatbuffer import bytes_of, tree_of
-from converter.requantize import rounded_alike
+from converter.requantize import narrow, rounded_alike
+from converter.span import Span
 from edge.errors import DataError
 from trainer.progress import progress
 
 
-def quantize(trunk: Any, head: Any, sample: npt.NDArray[np.uint8]) -> bytes:
+def quantize(trunk: Any, head: Any, sample: npt.NDArray[np.uint8], span: Span | None = None) -> bytes:
     """Convert a network to full int8.
 
     Args:
         trunk: `(n, 224, 224, 3) float32, RGB, 0-255` -> `(n, 7, 7, C) float32`.
         head: `(n, 7, 7, C) float32` -> logits, `(n, labels) float32`.
         sample: `(n, 224, 224, 3) uint8`, the calibration images.
+        span: Of the logits; None for that of the calibration images.
 
     Returns:
         The content of a `.tflite` file.
@@ -46,6 +48,8 @@ def quantize(trunk: Any, head: Any, sample: npt.NDArray[np.uint8]) -> bytes:
     # FULLY_CONNECTED with a scale per row is version 12, which tflite-runtime 2.14 does not know.
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001 - no public switch
     tree = tree_of(_convert(converter))
+    if span is not None:
+        narrow(tree, span)
     rounded_alike(tree, tree_of(float_model(trunk, head)))
     return bytes_of(tree)
 

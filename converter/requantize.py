@@ -16,6 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from converter.flatbuffer import CONVOLUTIONS, kind_of
 from converter.rounding import output_scale, weights_scale
+from converter.span import Span
 from converter.units import in_steps
 
 _DENSE: Final = schema.BuiltinOperator.FULLY_CONNECTED
@@ -23,6 +24,8 @@ _READERS: Final = {_DENSE, schema.BuiltinOperator.DEQUANTIZE}
 """Operators for which the scale of what they read can be changed."""
 _TOP: Final = 127
 _BIAS_TOP: Final = 2**31 - 1
+_SMALLEST: Final = 1e-6
+"""Width of a span, where all logits are the same."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +58,21 @@ def rounded_alike(tree: Any, exact: Any) -> None:
         _stretch(tree, operator)
         if operator.inputs[2] >= 0:
             _rebias(tree, operator, _array(exact, in_float.inputs[2]).astype(np.float64))
+
+
+def narrow(tree: Any, span: Span) -> None:
+    """Lay the 256 values of a quantized model's logits over a span; what is beyond is cut.
+
+    Args:
+        tree: The quantized model, `schema.ModelT`, whose last dense layer makes the logits.
+        span: Of the logits.
+    """
+    graph = tree.subgraphs[0]
+    last = [operator for operator in graph.operators if kind_of(tree, operator) == _DENSE][-1]
+    made = graph.tensors[last.outputs[0]].quantization
+    step = max(span.most - span.least, _SMALLEST) / (2 * _TOP + 1)
+    made.scale = np.array([step], np.float32)
+    made.zeroPoint = np.rint(np.array([-_TOP - 1 - span.least / step])).clip(-_TOP - 1, _TOP).astype(np.int64)
 
 
 def _pairs(tree: Any, exact: Any, kinds: set[int]) -> Iterator[tuple[Any, Any]]:

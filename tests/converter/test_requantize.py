@@ -9,6 +9,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from converter.fold import folded
 from converter.quantize import quantize
+from converter.span import Span
 
 Answers = dict[int, np.ndarray]
 
@@ -102,3 +103,24 @@ def test_every_scale_of_a_bias_is_its_input_s_times_its_weights(
     assert len(operators) in {4, 5}
     for source, weights, bias in operators:
         assert scales[bias] == pytest.approx(scales[source] * scales[weights], rel=1e-6)
+
+
+def test_logits_are_told_apart_within_their_span(trunk: keras.Model, deep: keras.Model, pictures: np.ndarray):
+    """In finer steps than over all that calibration saw; what is far beyond is cut."""
+    coarse = answers(quantize(trunk, deep, pictures), pictures, OpResolverType.AUTO)[2]
+    span = (
+        Span(float(np.quantile(coarse, 0.3)), 0.0) if coarse.max() < 0 else Span(0.0, float(np.quantile(coarse, 0.7)))
+    )
+
+    fine = answers(quantize(trunk, deep, pictures, span), pictures, OpResolverType.AUTO)[2]
+
+    inside = (coarse >= span.least) & (coarse <= span.most)
+    assert fine[inside] == pytest.approx(coarse[inside], abs=1.1 * np.ptp(coarse) / 255)
+    assert np.abs(fine).max() < 1.35 * max(-span.least, span.most) < 1.35 * np.abs(coarse).max()
+
+
+def test_an_empty_span_is_a_constant_and_no_failure(trunk: keras.Model, deep: keras.Model, pictures: np.ndarray):
+    """Of a head that has learned nothing."""
+    found = answers(quantize(trunk, deep, pictures, Span(0.0, 0.0)), pictures, OpResolverType.AUTO)[2]
+
+    assert np.abs(found).max() < 0.01

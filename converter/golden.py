@@ -30,8 +30,8 @@ FIRST_SEED: Final = 9_000_000
 """Far from the seeds of training and examining the demo's model."""
 PHANTOMS: Final = 24
 ROUNDING: Final = 0.04
-"""How far the rounding of a runtime that nobody has tried may move the distance of two logits, as a share of the largest
-distance: the most that was measured between two of them before they were made to agree (docs/adr/0017)."""
+"""How far the rounding of a runtime that nobody has tried may move the distance of two logits, as a share of the
+largest: the most that was measured between two of them before they were made to agree (docs/adr/0017)."""
 _GRAYS: Final = 32
 """Gray levels of a golden picture: a quarter of the bytes of 256, and the network is no less busy."""
 

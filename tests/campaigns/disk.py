@@ -43,7 +43,9 @@ ACTIONS = {
 }
 PATIENCE_S = 120.0
 """An agent that has not come to its end by then is stuck."""
-_SAID = re.compile(r"No space left|Input/output error|database or disk is full|disk I/O error|unable to open|readonly")
+_SAID = re.compile(
+    r"No space left|has no room|Input/output error|database or disk is full|disk I/O error|unable to open|readonly"
+)
 _UNIT = Path(__file__).resolve().parents[2] / "deploy" / "systemd" / "edge-agent.service"
 
 

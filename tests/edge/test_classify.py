@@ -21,28 +21,21 @@ from edge.decoding.decode import decode
 from edge.phantom import phantom
 assessor = Assessor(read_bundle(Path(sys.argv[1])), runtime=sys.argv[2])
 findings = [assessor.assess(decode(phantom(seed).png())) for seed in range(30_000_000, 30_000_040)]
-print(json.dumps([[f.decision, f.probabilities["opacity"], f.heatmap.ravel().tolist()] for f in findings]))
+print(json.dumps([[f.decision, f.probabilities, None if f.heatmap is None else f.heatmap.tolist()] for f in findings]))
 """
 
 
-def test_litert_and_tflite_runtime_agree_on_the_demo_s_bundle(demo_bundle: Path):
-    """The same decisions on 40 phantoms, probabilities nearly the same; each runtime in a process of its own.
-
-    The runtimes round some int8 kernels differently, which shows near the threshold; docs/results.md has the figures.
-    """
-    answers = {}
+def test_litert_and_tflite_runtime_find_the_same_with_the_demo_s_bundle(demo_bundle: Path):
+    """Decisions, probabilities and heatmaps of 40 phantoms, to the bit; each runtime in a process of its own."""
+    answers = []
     for runtime in ("litert", "tflite-runtime"):
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT, demo_bundle, runtime], capture_output=True, text=True, check=True
         )
-        answers[runtime] = json.loads(done.stdout)
+        answers.append(json.loads(done.stdout))
 
-    pairs = list(zip(*answers.values(), strict=True))
-
-    assert [a[0] for a, _ in pairs] == [b[0] for _, b in pairs]
-    assert np.median([abs(a[1] - b[1]) for a, b in pairs]) <= 0.002
-    assert max(abs(a[1] - b[1]) for a, b in pairs) <= 0.1
-    assert np.median([np.corrcoef(a[2], b[2])[0, 1] for a, b in pairs if np.ptp(a[2]) and np.ptp(b[2])]) > 0.95
+    assert answers[0] == answers[1]
+    assert sum(heatmap is not None for _, _, heatmap in answers[0]) > 30
 
 
 def test_a_runtime_that_is_not_there_is_told():

@@ -22,7 +22,7 @@ from edge.preprocess import SIDE_PX
 
 DIMENSIONS: Final = 64
 """Of the space in which distances are measured, where there are images enough for it."""
-REFUSED: Final = 0.02
+REFUSED: Final = 0.015
 """Share of unseen training images that may be refused: by either of their cloud's two limits, or as another kind."""
 FOLDS: Final = 5
 FEWEST_IMAGES: Final = 10

@@ -2,7 +2,7 @@
 
 The pictures are phantoms and what a darkroom can do to them, never an X-ray of a person (docs/adr/0011). Some are taken
 close to the threshold, where an error of the box would show first, but none so close that the harmless rounding of
-another runtime could decide it otherwise.
+a runtime that nobody has tried could decide it otherwise.
 """
 
 import io

@@ -98,7 +98,7 @@ def overlay(pixels: npt.NDArray[np.uint8], values: npt.NDArray[np.float32]) -> n
 
 def as_rows(values: npt.NDArray[np.float32]) -> tuple[tuple[float, ...], ...]:
     """A heatmap as the wire carries it: rows of numbers with three decimals."""
-    return tuple(tuple(float(f"{value:.3f}") for value in row) for row in values)
+    return tuple(tuple(float(f"{value:.3f}") for value in row) for row in values.tolist())
 
 
 def _cubic(after: float) -> tuple[float, float, float, float]:

@@ -96,12 +96,14 @@ class Attempts:
         return self._tries[key]
 
     def _write_mark(self) -> None:
-        text = "".join(f"{key}\n" for key in self._in_hand).encode("ascii")
-        with _used(self._folder):
+        text = "\n".join(self._in_hand).encode("ascii")
+        try:
             # One write of one length: nothing of an earlier mark stays, and there is no moment without one.
             os.pwrite(self._mark, text.ljust(_MARK_BYTES), 0)
             if self._cautious:
                 os.fdatasync(self._mark)
+        except OSError as error:  # not `_used`: this happens four times an image
+            raise unusable(f"the state folder {self._folder}", error) from error
 
     def _write_tries(self) -> None:
         with _used(self._folder):

@@ -28,6 +28,8 @@ from edge.settings.delivery import Region
 from edge.study import Identity, sha256_of
 
 LENGTH_BYTES: Final = 4
+NICENESS: Final = 3
+"""So far behind the agent in the queue for a core: it works ahead, and while the network runs nobody waits for it."""
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -82,6 +84,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 def main() -> None:
     """Serve until the agent closes the pipe."""
     tasks, answers = _quiet_pipes()
+    os.nice(NICENESS)
     _end_with_parent()
     _limit_memory(int(sys.argv[1]))
     for task in _frames(tasks):

@@ -11,6 +11,7 @@ from PIL import Image
 
 import edge.decoding.decoder
 from edge.decoding.attempts import Attempts
+from edge.decoding.child import NICENESS
 from edge.decoding.decode import decode
 from edge.decoding.decoder import Decoder, one_ahead
 from edge.errors import PoisonError, UnreadableImageError
@@ -70,6 +71,14 @@ def test_the_child_makes_the_preview_too(attempts: Attempts, tmp_path: Path):
         decoded = decoder.start(arrival(tmp_path / "a.png", content)).result()
 
     assert decoded.preview == preview(decode(content), max_bytes=20_000, blank=blank)
+
+
+def test_the_child_goes_behind_the_agent_where_both_want_a_core(decoder: Decoder, tmp_path: Path):
+    """It works ahead; the network has an image that somebody waits for."""
+    decoder.start(arrival(tmp_path / "a.png", phantom(1).png())).wait()
+
+    assert os.getpriority(os.PRIO_PROCESS, pid(decoder)) == min(os.getpriority(os.PRIO_PROCESS, 0) + NICENESS, 19)
+    assert NICENESS > 0
 
 
 def test_a_name_that_is_no_text_is_read(decoder: Decoder, tmp_path: Path):

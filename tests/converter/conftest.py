@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import keras
@@ -91,10 +92,18 @@ def make_line(folder: Path, head: str) -> Line:
     return Line(data, model, bundle, cache, summary, keys.key)
 
 
-@pytest.fixture(scope="session", params=["gap", "paper"])
-def line(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Line:
+@pytest.fixture(scope="session")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Line]:
+    """One line for each head, made when it is first asked for, and kept: a parametrized fixture would be made anew for
+    every file of tests.
+    """
+    return cache(lambda head: make_line(tmp_path_factory.mktemp(f"line-{head}"), head))
+
+
+@pytest.fixture(params=["gap", "paper"])
+def line(request: pytest.FixtureRequest, lines: Callable[[str], Line]) -> Line:
     """One line for each head."""
-    return make_line(tmp_path_factory.mktemp(f"line-{request.param}"), request.param)
+    return lines(request.param)
 
 
 def trunk_of(backbone: keras.Model) -> keras.Model:

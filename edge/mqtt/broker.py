@@ -92,8 +92,9 @@ class Line:
         self._config = config
         self._subscriptions = subscriptions
         self._persistent = persistent
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # None is yes, a text is why not
+        # Not `SimpleQueue`: a signal whose handler outlasts the time left makes its `get` wait for ever (CPython 3.11).
+        self._events: queue.Queue[Event] = queue.Queue()
+        self._answers: queue.Queue[str | None] = queue.Queue()  # None is yes, a text is why not
         self._welcome = False
         self._problem: str | None = None  # paho's disconnect callback knows no cause, its log does
         self._client = self._make_client(client_id)

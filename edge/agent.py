@@ -151,7 +151,7 @@ def log_model(bundle: Bundle, assessor: Assessor, *, reports_owed: int) -> None:
 def process(
     decodings: Iterable[Decoding], intake: FolderIntake, assessor: Assessor, keeper: Behind[Assessed], room: Room
 ) -> None:
-    """Assess image after image, while the next one is decoded and the one before is put away."""
+    """Assess image after image, while the next one is decoded and those before are put away."""
     for decoding in decodings:
         if not room.wait():
             return
